@@ -1,0 +1,15 @@
+/* weft: named threads and named processes, started, watched, stopped and joined
+ * in one way. Includes every header. */
+#ifndef WEFT_WEFT_H
+#define WEFT_WEFT_H
+
+#include <weft/job.h>
+#include <weft/runtime.h>
+#include <weft/scope.h>
+#include <weft/status.h>
+#include <weft/task.h>
+#include <weft/time.h>
+#include <weft/wait.h>
+#include <weft/worker.h>
+
+#endif

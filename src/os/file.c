@@ -1,0 +1,288 @@
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static int
+result(int value)
+{
+    return value < 0 ? -errno : value;
+}
+
+int
+os_event_open(void)
+{
+    return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+void
+os_event_ring(int fd)
+{
+    const uint64_t one = 1;
+    const int before = errno;
+
+    /* Full means that it rings already. */
+    while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+    errno = before;
+}
+
+void
+os_event_clear(int fd)
+{
+    uint64_t count;
+
+    while (read(fd, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+}
+
+int
+os_timer_open(void)
+{
+    return result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
+int
+os_timer_set(int fd, int64_t at)
+{
+    struct itimerspec when = {{0}, {0}};
+
+    if (at != OS_NEVER) {
+        at = at > 0 ? at : 1; /* zero would switch it off */
+        when.it_value.tv_sec = at / 1000000000;
+        when.it_value.tv_nsec = at % 1000000000;
+    }
+    return result(timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL));
+}
+
+/* poll with a deadline in nanoseconds; in pieces, since a wait may be longer
+ * than ppoll's callers usually ask. */
+static int
+poll_until(struct pollfd *fds, unsigned count, int64_t until)
+{
+    struct timespec left = {0, 0};
+
+    if (until == OS_NEVER)
+        return result(ppoll(fds, count, NULL, NULL));
+    const int64_t span = until - os_now();
+
+    if (span > 0) {
+        left.tv_sec = span / 1000000000;
+        left.tv_nsec = span % 1000000000;
+    }
+    const int ready = result(ppoll(fds, count, &left, NULL));
+
+    return ready == 0 ? -ETIMEDOUT : ready;
+}
+
+static short
+wanted(const struct os_poll *poll)
+{
+    return (short)((poll->readable ? POLLIN : 0) |
+                   (poll->writable ? POLLOUT : 0));
+}
+
+/* An error or a hang-up makes ready whatever was wanted: the next read or write
+ * will say what is wrong. */
+static void
+answer(struct os_poll *poll, short events)
+{
+    const bool broken = events & (POLLERR | POLLHUP);
+
+    poll->readable = poll->readable && (events & POLLIN || broken);
+    poll->writable = poll->writable && (events & POLLOUT || broken);
+}
+
+int
+os_poll(struct os_poll *polls, unsigned count, int64_t until)
+{
+    enum {
+        FEW = 64
+    };
+    struct pollfd few[FEW];
+    struct pollfd *fds = few;
+    int status = -ENOMEM;
+
+    if (count > FEW) {
+        void *space = NULL;
+
+        if (os_map(&space, count * sizeof *fds, -1, OS_READ | OS_WRITE) < 0)
+            return status;
+        fds = space;
+    }
+    for (unsigned i = 0; i < count; i++)
+        fds[i] = (struct pollfd){polls[i].fd, wanted(&polls[i]), 0};
+    status = poll_until(fds, count, until);
+    for (unsigned i = 0; status > 0 && i < count; i++) {
+        if (fds[i].revents & POLLNVAL)
+            status = -EBADF;
+        answer(&polls[i], fds[i].revents);
+    }
+    if (fds != few)
+        os_unmap(fds, count * sizeof *fds);
+    return status;
+}
+
+int
+os_watch_open(void)
+{
+    return result(epoll_create1(EPOLL_CLOEXEC));
+}
+
+int
+os_watch_add(int watch, int fd, void *context)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = context};
+
+    return result(epoll_ctl(watch, EPOLL_CTL_ADD, fd, &event));
+}
+
+int
+os_watch_remove(int watch, int fd)
+{
+    return result(epoll_ctl(watch, EPOLL_CTL_DEL, fd, NULL));
+}
+
+int
+os_watch_wait(int watch, void **contexts, unsigned max)
+{
+    enum {
+        MOST = 64
+    };
+    struct epoll_event events[MOST];
+    int count;
+
+    do
+        count = result(
+            epoll_wait(watch, events, (int)(max < MOST ? max : MOST), -1));
+    while (count == -EINTR);
+    for (int i = 0; i < count; i++)
+        contexts[i] = events[i].data.ptr;
+    return count;
+}
+
+int
+os_pair(int ends[2])
+{
+    return result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
+}
+
+union control {
+    char space[CMSG_SPACE(OS_FDS * sizeof(int))];
+    struct cmsghdr align;
+};
+
+int
+os_send(int end, const void *data, size_t size, const int *fds,
+        unsigned fd_count)
+{
+    struct iovec part = {(void *)(uintptr_t)data, size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    union control control = {{0}};
+    int sent;
+
+    if (fd_count > OS_FDS)
+        return -EINVAL;
+    if (fd_count > 0) {
+        message.msg_control = control.space;
+        message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+        memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
+    }
+    do
+        sent = result((int)sendmsg(end, &message, MSG_NOSIGNAL));
+    while (sent == -EINTR);
+    return sent;
+}
+
+static unsigned
+take_fds(struct msghdr *message, int *fds, unsigned room)
+{
+    const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    unsigned taken = 0;
+
+    if (!header || header->cmsg_level != SOL_SOCKET ||
+        header->cmsg_type != SCM_RIGHTS)
+        return 0;
+    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+
+        memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+        if (taken < room)
+            fds[taken++] = fd;
+        else
+            close(fd);
+    }
+    return taken;
+}
+
+int
+os_receive(int end, void *data, size_t size, int *fds, unsigned *fd_count)
+{
+    struct iovec part = {data, size};
+    union control control = {{0}};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.space,
+                             .msg_controllen = sizeof control.space};
+    int received;
+
+    do
+        received = result((int)recvmsg(end, &message, MSG_CMSG_CLOEXEC));
+    while (received == -EINTR);
+    if (received < 0)
+        return received;
+    *fd_count = take_fds(&message, fds, *fd_count);
+    return received;
+}
+
+int
+os_open_null(void)
+{
+    return result(open("/dev/null", O_RDWR | O_CLOEXEC));
+}
+
+int
+os_open_here(void)
+{
+    return result(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
+int
+os_go_there(int directory)
+{
+    return result(fchdir(directory));
+}
+
+int
+os_move(int from, int to)
+{
+    return result(dup2(from, to));
+}
+
+void
+os_close(int fd)
+{
+    close(fd);
+}
+
+void
+os_close_from(int lowest)
+{
+    close_range((unsigned)lowest, ~0u, 0);
+}

@@ -1,0 +1,252 @@
+/* Everything that weft asks of the system, as one contract. Each function says
+ * what whoever implements it for another system must guarantee. Fallible ones
+ * return a value >= 0 or -errno, write their out-parameters only on success and
+ * retry when a signal interrupts them, unless it says otherwise. Descriptors
+ * are close-on-exec from birth. Times are nanoseconds of the monotonic clock;
+ * OS_NEVER as a deadline means none. */
+#ifndef OS_OS_H
+#define OS_OS_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define OS_NEVER INT64_MAX
+
+enum {
+    OS_PAGE = 4096
+};
+
+/* --- clock.c */
+
+/* Monotonic, the same in all processes, no system call, signal-safe. */
+int64_t os_now(void);
+
+/* What the calling thread, or the process, has used of CPUs. */
+int64_t os_cpu_of_thread(void);
+
+/* --- futex.c: the kernel's wait on a word. `shared` when other processes wait
+ * on the word too; both sides must say the same. */
+
+struct os_wait {
+    const _Atomic uint32_t *word;
+    uint32_t old;
+    bool shared;
+};
+
+enum {
+    OS_WAITS = 128 /* that one os_futex_wait_any takes */
+};
+
+/* Sleeps while *word == old; atomic against os_futex_wake after a change of
+ * the word. 0 = woken, perhaps for nothing; -EAGAIN: it was not `old`;
+ * -ETIMEDOUT; -EINTR. Orders nothing: read the word with acquire after it. */
+int os_futex_wait(const _Atomic uint32_t *word, uint32_t old, int64_t until,
+                  bool shared);
+
+/* The same on up to OS_WAITS words at once. -ENOSYS where the system refuses
+ * it; the caller then waits in slices. */
+int os_futex_wait_any(const struct os_wait *waits, unsigned count,
+                      int64_t until);
+
+/* Wakes up to `count` sleepers; signal-safe. The word may be gone already. */
+void os_futex_wake(const _Atomic uint32_t *word, int count, bool shared);
+
+/* --- thread.c */
+
+struct os_thread_options {
+    size_t stack_size;    /* bytes; 0 = 1 MiB */
+    const unsigned *cpus; /* that it may run on; NULL = the creator's */
+    size_t cpu_count;
+    bool quiet; /* all signals blocked: for the library's own threads */
+};
+
+/* Runs fn(arg) in a detached thread. -EAGAIN, -ENOMEM, -EINVAL (cpus). */
+int os_thread_start(void (*fn)(void *), void *arg,
+                    const struct os_thread_options *options);
+
+/* The kernel's id of the calling thread. */
+int os_thread_id(void);
+
+/* For top and ps; the system keeps 15 bytes. */
+void os_thread_name(const char *name);
+
+void os_signals_block(sigset_t *before); /* all of them; NULL = forget */
+void os_signals_set(const sigset_t *mask);
+void os_signals_get(sigset_t *mask);
+
+/* Undoes to the calling thread what a task may have changed: floating-point
+ * environment, scheduling class, priority and affinity. False when something
+ * cannot be undone, or when a thread-specific value of somebody else is left:
+ * then the thread must not be used for another task. */
+struct os_thread_state {
+    uint64_t cpus[16]; /* affinity */
+    int policy, priority, nice;
+};
+
+void os_thread_remember(struct os_thread_state *state);
+bool os_thread_restore(const struct os_thread_state *state);
+
+/* Threads of this process that are not a sanitizer's own. */
+int os_thread_count(void);
+
+/* Burns a moment of CPU politely, in a spin. */
+static inline void
+os_pause(void)
+{
+#if defined __x86_64__
+    __builtin_ia32_pause();
+#else
+    __asm__ volatile("yield");
+#endif
+}
+
+/* --- clone.c, process.c */
+
+enum os_clone_flags {
+    OS_CLONE_PARENT = 1, /* the child belongs to the caller's parent */
+    OS_CLONE_PIDFD = 2
+};
+
+/* Copies the calling process, as fork does, without running any fork handler.
+ * Its end raises no signal and no plain wait sees it. In the child, 0, and the
+ * C library's record of thread id and robust list is mended. *pidfd only with
+ * OS_CLONE_PIDFD. */
+int os_clone(unsigned flags, int *pidfd);
+
+struct os_exit {
+    int code;   /* of exit; -1 when killed */
+    int signal; /* that killed it; 0 = none */
+    bool core_dumped;
+    int64_t cpu; /* user and system time */
+};
+
+int os_process_id(void);
+int os_parent_id(void);
+int os_pidfd_open(int pid);
+int os_pidfd_signal(int pidfd, int signal);
+
+/* Takes the exit status of a child by its pidfd, once. Waits for its end.
+ * -ECHILD when somebody else took it. */
+int os_pidfd_reap(int pidfd, struct os_exit *out);
+
+/* The calling process dies of SIGKILL when the thread that made it ends.
+ * -ESRCH when `parent` is its parent no longer. */
+int os_die_with(int parent);
+
+/* The calling process leads a group of its own. */
+int os_group_lead(void);
+
+/* Caught signals get their default action again, as exec does; SIGTTIN and
+ * SIGTTOU are ignored. */
+void os_signals_default(void);
+
+_Noreturn void os_exit_now(int code);
+
+/* User and group ids, all of them, and capabilities: to compare. */
+struct os_rights {
+    uint32_t ids[6];
+    uint64_t capabilities[3]; /* permitted, effective, inheritable */
+};
+
+int os_rights(struct os_rights *out);
+
+/* --- memory.c */
+
+/* A sealed file in memory of `size` zero bytes, sparse; its size is fixed. */
+int os_memfd(const char *name, size_t size);
+
+/* The same as a named file of this user, for programs that close descriptors.
+ */
+int os_file_make(const char *path, size_t size);
+
+enum os_map {
+    OS_READ = 1,
+    OS_WRITE = 2
+};
+
+/* `fd` -1: private zero memory. Reserves nothing: pages come at first touch. */
+int os_map(void **out, size_t size, int fd, unsigned access);
+int os_map_part(void **out, size_t size, int fd, size_t offset,
+                unsigned access);
+int os_map_private_at(void *at, size_t size); /* over what is there */
+int os_protect(void *at, size_t size, unsigned access);
+void os_unmap(void *at, size_t size);
+void os_discard_shared(void *at, size_t size); /* gives the pages back */
+void os_keep_out_of_core(void *at, size_t size);
+
+/* --- robust.c: the kernel's note at a thread's death */
+
+/* Where the word of a robust-list node lies from the node. */
+int os_robust_offset(long *out);
+
+/* Links / unlinks a node of the calling thread: at its death the kernel sets
+ * OS_DIED in the word if its low 30 bits are the thread's id, and wakes one
+ * shared waiter if OS_SLEEPERS is set. node[-1] and *node are written. */
+#define OS_DIED     0x40000000u
+#define OS_SLEEPERS 0x80000000u
+
+int os_robust_link(void **node);
+void os_robust_unlink(void **node);
+
+/* --- file.c: descriptors */
+
+int os_event_open(void);    /* an eventfd, non-blocking */
+void os_event_ring(int fd); /* signal-safe */
+void os_event_clear(int fd);
+int os_timer_open(void);
+int os_timer_set(int fd, int64_t at); /* OS_NEVER: not at all */
+
+struct os_poll {
+    int fd;
+    bool readable, writable; /* wanted; then: are */
+};
+
+/* Waits until one is ready, which includes errors and hang-ups. Returns how
+ * many are; -ETIMEDOUT; -EINTR. -EBADF when one is no descriptor. */
+int os_poll(struct os_poll *polls, unsigned count, int64_t until);
+
+int os_watch_open(void); /* an epoll instance */
+int os_watch_add(int watch, int fd, void *context);
+int os_watch_remove(int watch, int fd);
+int os_watch_wait(int watch, void **contexts, unsigned max);
+
+int os_pair(int ends[2]); /* of whole messages, connected */
+
+/* Sends or receives one whole message with up to OS_FDS descriptors. Receiving
+ * returns the bytes, 0 at the end; *fd_count in: room, out: how many came. */
+enum {
+    OS_FDS = 8
+};
+
+int os_send(int end, const void *data, size_t size, const int *fds,
+            unsigned fd_count);
+int os_receive(int end, void *data, size_t size, int *fds, unsigned *fd_count);
+
+int os_open_null(void);
+int os_open_here(void); /* the working directory */
+int os_go_there(int directory);
+int os_move(int from, int to); /* dup2; `to` is kept over exec */
+void os_close(int fd);
+void os_close_from(int lowest); /* it and all above */
+
+/* --- cpu.c */
+
+/* CPUs of the affinity mask, at least 1. Read anew. */
+unsigned os_cpu_affinity(void);
+
+/* Restricts the calling thread to these CPUs. -EINVAL: none may be used. */
+int os_cpu_restrict(const unsigned *cpus, size_t count);
+
+/* ceil(quota / period) over the process's cgroup and all its ancestors, v1 and
+ * v2; 0 = no limit. `root` is put before every path that is read: "" but in
+ * tests. */
+unsigned os_cpu_quota(const char *root);
+
+/* Tasks that want a CPU now on the whole system, or -errno. About 1 us. */
+int os_running(void);
+
+#endif

@@ -1,0 +1,250 @@
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    STACK = 1 << 20,
+    STACK_LEAST = 64 << 10, /* below it the C library's own calls overflow */
+    KEYS_SEEN = 32          /* thread-specific keys that are always looked at */
+};
+
+struct start {
+    void (*fn)(void *);
+    void *arg;
+};
+
+static void *
+run(void *memory)
+{
+    const struct start start = *(struct start *)memory;
+
+    free(memory);
+    start.fn(start.arg);
+    return NULL;
+}
+
+static int
+set_cpus(pthread_attr_t *attributes, const struct os_thread_options *options)
+{
+    cpu_set_t set;
+
+    if (!options->cpus)
+        return 0;
+    CPU_ZERO(&set);
+    for (size_t i = 0; i < options->cpu_count; i++) {
+        if (options->cpus[i] >= CPU_SETSIZE)
+            return EINVAL;
+        CPU_SET(options->cpus[i], &set);
+    }
+    return pthread_attr_setaffinity_np(attributes, sizeof set, &set);
+}
+
+static int
+set_stack(pthread_attr_t *attributes, size_t size)
+{
+    if (size == 0)
+        size = STACK;
+    if (size < STACK_LEAST)
+        size = STACK_LEAST;
+    if (size > (size_t)1 << 46)
+        return ENOMEM;
+    return pthread_attr_setstacksize(attributes,
+                                     (size + OS_PAGE - 1) / OS_PAGE * OS_PAGE);
+}
+
+static int
+create(pthread_attr_t *attributes, struct start *start, bool quiet)
+{
+    sigset_t before;
+    pthread_t thread;
+
+    if (quiet)
+        os_signals_block(&before);
+    const int error = pthread_create(&thread, attributes, run, start);
+
+    if (quiet)
+        os_signals_set(&before);
+    return error;
+}
+
+int
+os_thread_start(void (*fn)(void *), void *arg,
+                const struct os_thread_options *options)
+{
+    pthread_attr_t attributes;
+    struct start *start = malloc(sizeof *start);
+    int error = start ? pthread_attr_init(&attributes) : ENOMEM;
+
+    if (error)
+        goto no_attributes;
+    *start = (struct start){fn, arg};
+    error = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (!error)
+        error = set_stack(&attributes, options->stack_size);
+    if (!error)
+        error = set_cpus(&attributes, options);
+    if (!error)
+        error = create(&attributes, start, options->quiet);
+    pthread_attr_destroy(&attributes);
+no_attributes:
+    if (error)
+        free(start);
+    return -error;
+}
+
+int
+os_thread_id(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+void
+os_thread_name(const char *name)
+{
+    prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+void
+os_signals_block(sigset_t *before)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+void
+os_signals_set(const sigset_t *mask)
+{
+    pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
+
+void
+os_signals_get(sigset_t *mask)
+{
+    pthread_sigmask(SIG_SETMASK, NULL, mask);
+}
+
+/* As the kernel lays it out; the C library has no name for it yet. */
+struct attributes {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t deadline[3];
+};
+
+void
+os_thread_remember(struct os_thread_state *state)
+{
+    struct attributes attributes = {.size = sizeof attributes};
+    const int before = errno;
+
+    memset(state, 0, sizeof *state);
+    syscall(SYS_sched_getaffinity, 0, sizeof state->cpus, state->cpus);
+    syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0);
+    state->policy = (int)attributes.policy;
+    state->priority = (int)attributes.priority;
+    state->nice = attributes.nice;
+    errno = before;
+}
+
+/* Values under keys that other libraries made would be seen by the next task.
+ * Keys are given out lowest first, so one key made on trial says whether more
+ * than the first few have ever been in use. */
+static bool
+foreign_values(void)
+{
+    static atomic_uint seen = KEYS_SEEN;
+    pthread_key_t trial;
+
+    if (pthread_key_create(&trial, NULL) == 0) {
+        pthread_key_delete(trial);
+        if (trial >= KEYS_SEEN)
+            atomic_store_explicit(&seen, PTHREAD_KEYS_MAX,
+                                  memory_order_relaxed);
+    }
+    const unsigned end = atomic_load_explicit(&seen, memory_order_relaxed);
+
+    for (pthread_key_t key = 0; key < end; key++)
+        if (pthread_getspecific(key))
+            return true;
+    return false;
+}
+
+/* Rounding, exceptions and precision as a fresh thread has them. fesetenv would
+ * bring in libm. */
+static void
+reset_floating_point(void)
+{
+#if defined __x86_64__
+    const uint32_t vector = 0x1f80;
+    const uint16_t classic = 0x037f;
+
+    __asm__ volatile("ldmxcsr %0; fldcw %1" ::"m"(vector), "m"(classic));
+#else
+    __asm__ volatile("msr fpcr, xzr; msr fpsr, xzr");
+#endif
+}
+
+bool
+os_thread_restore(const struct os_thread_state *state)
+{
+    struct os_thread_state now;
+    bool restored = true;
+
+    reset_floating_point();
+    os_thread_remember(&now);
+    if (memcmp(now.cpus, state->cpus, sizeof now.cpus) != 0)
+        restored = syscall(SYS_sched_setaffinity, 0, sizeof state->cpus,
+                           state->cpus) == 0;
+    if (now.policy != state->policy || now.priority != state->priority) {
+        const struct sched_param parameter = {state->priority};
+
+        restored = restored && syscall(SYS_sched_setscheduler, 0, state->policy,
+                                       &parameter) == 0;
+    }
+    if (now.nice != state->nice)
+        restored = restored && setpriority(PRIO_PROCESS, 0, state->nice) == 0;
+    return restored && !foreign_values();
+}
+
+/* A sanitizer's runtime keeps a thread of its own. */
+extern void __tsan_init(void) __attribute__((weak));
+
+int
+os_thread_count(void)
+{
+    char text[1024];
+    const int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    const ssize_t size = read(fd, text, sizeof text - 1);
+
+    close(fd);
+    if (size <= 0)
+        return -EIO;
+    text[size] = '\0';
+    /* The name may hold anything: count from its last bracket. The count of
+     * threads is the 20th field, the 18th after it. */
+    const char *at = strrchr(text, ')');
+    for (int field = 2; at && field < 20; field++)
+        at = strchr(at + 1, ' ');
+    if (!at)
+        return -EIO;
+    const int count = (int)strtol(at, NULL, 10);
+
+    return __tsan_init && count > 1 ? count - 1 : count;
+}

@@ -1,0 +1,331 @@
+/* Claiming. Two words decide, and both are only ever changed by compare-and-
+ * swap or fetch-or:
+ *
+ *   owners[b], in the file   0 = free, else the pid of the process that may
+ *                            write block b. 0 -> pid by the claimer; pid -> 0
+ * by itself, by whoever reaps it, or by a claimer that finds all blocks taken
+ * and this pid dead vacant[b], in the process  bit s set = slot s of our block
+ * b is empty. Legal to be cleared and not yet used; never set for a block that
+ * is not ours. release in registry_release pairs with acquire in take_slot: the
+ * next owner sees the slot cleared
+ */
+#include "registry/registry.h"
+
+#include "base/why.h"
+#include "os/os.h"
+
+#include <weft/status.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PAGE = OS_PAGE,
+    STRIDE = 2 * PAGE, /* from slot to slot */
+    BLOCK_BYTES = SLOT_BLOCK * STRIDE,
+    OWNER_BYTES = LABEL_PAGES * 4
+};
+
+static struct {
+    int fd;
+    char *base; /* NULL = not open */
+    size_t size;
+    unsigned blocks;
+    size_t labels_at;
+} registry = {.fd = -1}; /* read-only between open and fork */
+
+static _Atomic uint64_t vacant[SLOT_BLOCKS];
+static atomic_bool mine[SLOT_BLOCKS]; /* writable in this process */
+
+static struct registry_header *
+header(void)
+{
+    return (struct registry_header *)(void *)registry.base;
+}
+
+static _Atomic uint32_t *
+owners(void)
+{
+    return (_Atomic uint32_t *)(void *)(registry.base + PAGE);
+}
+
+static struct slot *
+slot_at(unsigned id)
+{
+    return (struct slot *)(void *)(registry.base + (size_t)id * STRIDE);
+}
+
+static char *
+block_at(unsigned block)
+{
+    return registry.base + (size_t)block * BLOCK_BYTES;
+}
+
+/* The header's two pages lie where slot 0 would. */
+static int
+protect_block(unsigned block, unsigned access)
+{
+    char *at = block_at(block);
+    size_t size = BLOCK_BYTES;
+
+    if (block == 0) {
+        at += STRIDE;
+        size -= STRIDE;
+    }
+    return os_protect(at, size, access);
+}
+
+static int
+open_file(size_t size)
+{
+    const char *path = getenv("WEFT_REGISTRY");
+
+    return path && *path ? os_file_make(path, size)
+                         : os_memfd("weft-registry", size);
+}
+
+static int
+map_file(unsigned blocks)
+{
+    const size_t labels_at = (size_t)blocks * BLOCK_BYTES;
+    const size_t size =
+        labels_at + OWNER_BYTES + (size_t)LABEL_MOST * LABEL_SIZE;
+    void *base = NULL;
+    const int fd = open_file(size);
+
+    if (fd < 0)
+        return fd;
+    int status = os_map(&base, size, fd, OS_READ);
+
+    if (status == 0)
+        status = os_protect(base, STRIDE, OS_READ | OS_WRITE);
+    if (status == 0)
+        status = os_protect((char *)base + labels_at, OWNER_BYTES,
+                            OS_READ | OS_WRITE);
+    if (status < 0) {
+        if (base)
+            os_unmap(base, size);
+        os_close(fd);
+        return status;
+    }
+    os_keep_out_of_core(base, size);
+    registry.fd = fd;
+    registry.size = size;
+    registry.blocks = blocks;
+    registry.labels_at = labels_at;
+    registry.base = base;
+    return 0;
+}
+
+int
+registry_open(void)
+{
+    int status = -ENOMEM;
+
+    /* Address space may be limited: less room is better than none. */
+    for (unsigned blocks = SLOT_BLOCKS; status == -ENOMEM && blocks;
+         blocks /= 8)
+        status = map_file(blocks);
+    if (status < 0)
+        return why_system(status, "cannot make the registry");
+    *header() = (struct registry_header){
+        .magic = REGISTRY_MAGIC,
+        .version = REGISTRY_VERSION,
+        .slots = registry.blocks * SLOT_BLOCK,
+        .slot_size = STRIDE,
+        .label_size = LABEL_SIZE,
+        .labels_at = registry.labels_at,
+        .root = os_process_id(),
+        .made = os_now(),
+    };
+    return 0;
+}
+
+bool
+registry_is_open(void)
+{
+    return registry.base != NULL;
+}
+
+void
+registry_forked(bool ours)
+{
+    for (unsigned b = 0; b < registry.blocks; b++) {
+        atomic_store_explicit(&vacant[b], 0, memory_order_relaxed);
+        if (atomic_exchange_explicit(&mine[b], false, memory_order_relaxed))
+            (void)protect_block(b, OS_READ);
+    }
+    if (ours || !registry.base)
+        return;
+    os_unmap(registry.base, registry.size);
+    os_close(registry.fd);
+    registry.fd = -1;
+    registry.base = NULL;
+    registry.blocks = 0;
+}
+
+static bool
+is_dead(uint32_t pid)
+{
+    const int fd = os_pidfd_open((int)pid);
+
+    if (fd >= 0)
+        os_close(fd);
+    return fd == -ESRCH;
+}
+
+static void
+free_block(unsigned block, uint32_t pid)
+{
+    if (protect_block(block, OS_READ | OS_WRITE) < 0)
+        return; /* its pages stay; a later claimer clears them */
+    os_discard_shared(block ? block_at(block) : block_at(0) + STRIDE,
+                      block ? BLOCK_BYTES : BLOCK_BYTES - STRIDE);
+    (void)protect_block(block, OS_READ);
+    atomic_compare_exchange_strong(&owners()[block], &pid, 0);
+}
+
+void
+registry_reclaim(int pid)
+{
+    for (unsigned b = 0; b < registry.blocks; b++)
+        if (atomic_load_explicit(&owners()[b], memory_order_relaxed) ==
+            (uint32_t)pid)
+            free_block(b, (uint32_t)pid);
+}
+
+/* Processes whose parent died too were reaped by nobody here. */
+static bool
+sweep(void)
+{
+    bool found = false;
+
+    for (unsigned b = 0; b < registry.blocks; b++) {
+        const uint32_t pid = atomic_load(&owners()[b]);
+
+        if (pid && is_dead(pid)) {
+            free_block(b, pid);
+            found = true;
+        }
+    }
+    return found;
+}
+
+static int
+claim_block(void)
+{
+    const uint32_t pid = (uint32_t)os_process_id();
+
+    for (unsigned b = 0; b < registry.blocks; b++) {
+        uint32_t none = 0;
+
+        if (atomic_load_explicit(&owners()[b], memory_order_relaxed) != 0 ||
+            !atomic_compare_exchange_strong(&owners()[b], &none, pid))
+            continue;
+        const int status = protect_block(b, OS_READ | OS_WRITE);
+
+        if (status < 0) {
+            atomic_store(&owners()[b], 0);
+            return why_system(status, "cannot open a block of the registry");
+        }
+        atomic_store(&mine[b], true);
+        /* There is no slot 0: the header lies there. */
+        atomic_fetch_or(&vacant[b], b == 0 ? ~UINT64_C(1) : ~UINT64_C(0));
+        return 0;
+    }
+    return why_set(WEFT_EAGAIN, "all %u slots of the registry are taken",
+                   registry.blocks * SLOT_BLOCK - 1);
+}
+
+static struct slot *
+take_slot(void)
+{
+    for (unsigned b = 0; b < registry.blocks; b++) {
+        uint64_t bits = atomic_load_explicit(&vacant[b], memory_order_relaxed);
+
+        while (bits) {
+            const unsigned s = (unsigned)__builtin_ctzll(bits);
+
+            /* acquire: pairs with release in registry_release */
+            if (atomic_compare_exchange_weak_explicit(
+                    &vacant[b], &bits, bits & ~(UINT64_C(1) << s),
+                    memory_order_acquire, memory_order_relaxed))
+                return slot_at(b * SLOT_BLOCK + s);
+        }
+    }
+    return NULL;
+}
+
+struct slot *
+registry_claim(void)
+{
+    struct slot *slot = take_slot();
+
+    if (slot)
+        return slot;
+    int status = claim_block();
+
+    if (status == WEFT_EAGAIN && sweep())
+        status = claim_block();
+    return status < 0 ? NULL : take_slot();
+}
+
+void
+registry_release(struct slot *slot)
+{
+    const unsigned id = registry_id(slot);
+
+    atomic_store_explicit(&slot->identity.flags, 0, memory_order_release);
+    atomic_store_explicit(&slot->hot.state, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->hot.kind, 0, memory_order_relaxed);
+    atomic_fetch_or_explicit(&vacant[id / SLOT_BLOCK],
+                             UINT64_C(1) << id % SLOT_BLOCK,
+                             memory_order_release);
+}
+
+unsigned
+registry_id(const struct slot *slot)
+{
+    if (!slot)
+        return 0;
+    return (unsigned)((size_t)((const char *)slot - registry.base) / STRIDE);
+}
+
+const struct slot *
+registry_slot(unsigned id)
+{
+    return id && id < registry.blocks * SLOT_BLOCK ? slot_at(id) : NULL;
+}
+
+struct slot *
+registry_next(unsigned after)
+{
+    for (unsigned id = after + 1; id < registry.blocks * SLOT_BLOCK; id++) {
+        const unsigned block = id / SLOT_BLOCK;
+
+        if (!atomic_load_explicit(&mine[block], memory_order_relaxed)) {
+            id = block * SLOT_BLOCK + SLOT_BLOCK - 1;
+            continue;
+        }
+        struct slot *slot = slot_at(id);
+
+        if (atomic_load_explicit(&slot->identity.flags, memory_order_acquire) &
+            SLOT_USED)
+            return slot;
+    }
+    return NULL;
+}
+
+_Atomic uint32_t *
+registry_label_owners(void)
+{
+    return (_Atomic uint32_t *)(void *)(registry.base + registry.labels_at);
+}
+
+struct label *
+registry_labels(void)
+{
+    return (struct label *)(void *)(registry.base + registry.labels_at +
+                                    OWNER_BYTES);
+}

@@ -1,0 +1,39 @@
+/* The registry of this program: making it, and claiming slots in it. */
+#ifndef REGISTRY_REGISTRY_H
+#define REGISTRY_REGISTRY_H
+
+#include "registry/slot.h"
+
+#include <stdbool.h>
+
+/* Makes the file and maps it. Once, before anything else of the registry;
+ * self_open sees to that. WEFT_ENOMEM, WEFT_ENOSYS, WEFT_EAGAIN. */
+int registry_open(void);
+bool registry_is_open(void);
+
+/* In a fresh copy of the process: the parent's slots become read-only. `ours`:
+ * a worker of the program, which goes on in the same file; else a program of
+ * its own, which must open another. */
+void registry_forked(bool ours);
+
+/* A cleared slot of this process, from any thread. NULL: all are taken, or no
+ * memory (why says which). */
+struct slot *registry_claim(void);
+void registry_release(struct slot *slot);
+
+/* Frees the slots of a process that has died and is not yet reaped. */
+void registry_reclaim(int pid);
+
+unsigned registry_id(const struct slot *slot); /* 0 for NULL */
+
+/* Slot `id` of whatever process, to be read; NULL when there is none. */
+const struct slot *registry_slot(unsigned id);
+
+/* The used slot of this process with the least id above `after`, or NULL. */
+struct slot *registry_next(unsigned after);
+
+/* Where the labels lie; their owners' words come first. */
+_Atomic uint32_t *registry_label_owners(void);
+struct label *registry_labels(void);
+
+#endif

@@ -1,0 +1,74 @@
+/* The calling thread's own block: one pointer of thread-local storage leads to
+ * all that weft keeps of a thread. A thread that weft did not start gets one at
+ * its first call. */
+#ifndef REGISTRY_SELF_H
+#define REGISTRY_SELF_H
+
+#include "registry/slot.h"
+
+#include <weft/worker.h>
+
+struct stop;
+struct at_end;
+
+/* All fields: written by the thread itself, or by who makes the block before
+ * the thread runs. */
+struct self {
+    weft_worker record;    /* what weft_self returns */
+    struct slot *slot;     /* NULL when the registry is full */
+    struct stop *stop;     /* wait/stop.h; NULL: nobody can stop this thread */
+    unsigned shield;       /* depth of weft_shield */
+    int bell;              /* wait/bell.h: eventfd, -1 until first used */
+    struct weft_job *job;  /* that it runs; worker/ */
+    struct at_end *at_end; /* worker/at_end.c */
+    bool counted;          /* in wait/policy.c's number of active threads */
+    bool heap;             /* to be freed with the thread */
+};
+
+extern _Thread_local struct self *self_here;
+
+/* Opens the registry, with the slots of this process and its main thread, if
+ * that has not been done. Where it cannot be done records are kept without
+ * slots, and whoever needs one is told. From any thread. */
+void self_open(void);
+
+struct self *self_adopt(void);
+
+static inline struct self *
+self_get(void)
+{
+    struct self *self = self_here;
+
+    return __builtin_expect(self != NULL, 1) ? self : self_adopt();
+}
+
+/* Readies a block that no thread has taken yet, with a slot if there is one.
+ * The record's name, kind, flags and parent are the caller's to have set; pid
+ * and time are filled in. */
+void self_write(struct self *self);
+
+/* The calling thread takes the block as its own, with its true id. */
+void self_take(struct self *self);
+
+/* Writes the name into record, slot and kernel. For the calling thread. */
+void self_rename(struct self *self, const char *name);
+
+/* Gives the slot back and forgets the calling thread's block; one that was made
+ * by adoption is freed. Runs at the end of adopted threads by itself. */
+void self_end(struct self *self);
+
+/* Called first in self_end; set once, by a layer above. */
+extern void (*self_ending)(struct self *self);
+
+/* The record of this process. */
+const weft_worker *self_process(void);
+
+/* In a fresh copy of the process. `name` NULL: it is no worker of the program
+ * but a program of its own, and opens a registry of its own when needed. */
+void self_forked(const char *name, int parent);
+
+/* Called in a copy of the process that the program made by fork(); set once, by
+ * a layer above. */
+extern void (*self_copied)(void);
+
+#endif

@@ -1,0 +1,191 @@
+#include "wait/wait.h"
+
+#include "os/os.h"
+#include "registry/registry.h"
+#include "wait/certificate.h"
+
+#include <weft/status.h>
+#include <weft/time.h>
+
+#include <errno.h>
+#include <limits.h>
+
+enum {
+    SLICE = 10000000, /* ns, where the system cannot wait on several words */
+    CHAIN = 8         /* stop words that one sleep can watch */
+};
+
+static atomic_bool single_word; /* set once, when the system refuses more */
+
+#define PUT(slot, field, value) \
+    atomic_store_explicit(&(slot)->hot.field, (value), memory_order_relaxed)
+
+void
+wait_publish(struct self *self, const struct wait_terms *terms)
+{
+    struct slot *slot = self->slot;
+
+    if (!slot || terms->kind == SLOT_WAIT_NONE)
+        return;
+    PUT(slot, object, (uintptr_t)terms->object);
+    PUT(slot, kind, terms->kind);
+    PUT(slot, until, terms->until);
+    PUT(slot, holder, registry_id(terms->holder));
+    PUT(slot, since, os_now());
+    PUT(slot, sequence,
+        atomic_load_explicit(&slot->hot.sequence, memory_order_relaxed) + 1);
+    atomic_store_explicit(&slot->hot.state,
+                          terms->kind == SLOT_WAIT_WORK ? WEFT_IDLE
+                                                        : WEFT_WAITING,
+                          memory_order_release);
+}
+
+void
+wait_withdraw(struct self *self)
+{
+    struct slot *slot = self->slot;
+
+    if (!slot)
+        return;
+    PUT(slot, since, os_now());
+    atomic_store_explicit(&slot->hot.state, WEFT_RUNNING, memory_order_release);
+}
+
+/* The word, its holder's certificate, and the thread's stop words. */
+static unsigned
+gather(struct os_wait *out, const struct wait_word *word, uint32_t old,
+       const struct wait_terms *terms)
+{
+    const struct self *self = self_here;
+    unsigned count = 0;
+
+    out[count++] = (struct os_wait){&word->value, old, terms->shared};
+    if (terms->holder) {
+        const _Atomic uint32_t *certificate = &terms->holder->certificate;
+
+        out[count++] =
+            (struct os_wait){certificate, atomic_load(certificate), true};
+    }
+    if (!terms->stubborn && self->shield == 0)
+        for (const struct stop *stop = self->stop; stop && count < CHAIN;
+             stop = stop->outer)
+            out[count++] = (struct os_wait){stop->asked, 0, stop->remote};
+    return count;
+}
+
+/* One sleep, which may end for nothing. */
+static void
+sleep_once(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
+{
+    struct os_wait waits[CHAIN + 2];
+    const unsigned count = gather(waits, word, old, terms);
+
+    if (terms->holder && certificate_says_dead(terms->holder))
+        return;
+    if (count == 1) {
+        (void)os_futex_wait(&word->value, old, terms->until, terms->shared);
+        return;
+    }
+    if (!atomic_load_explicit(&single_word, memory_order_relaxed)) {
+        if (os_futex_wait_any(waits, count, terms->until) != -ENOSYS)
+            return;
+        atomic_store_explicit(&single_word, true, memory_order_relaxed);
+    }
+    const int64_t slice = os_now() + SLICE;
+
+    (void)os_futex_wait(&word->value, old,
+                        slice < terms->until ? slice : terms->until,
+                        terms->shared);
+}
+
+/* Whether the wait is over; *status says how. */
+static bool
+is_over(const struct wait_word *word, uint32_t old,
+        const struct wait_terms *terms, int *status)
+{
+    *status = 0;
+    if (atomic_load_explicit(&word->value, memory_order_acquire) != old)
+        return true;
+    if (!terms->stubborn && stop_pending(self_here))
+        *status = WEFT_ECANCELED;
+    else if (terms->holder && certificate_says_dead(terms->holder))
+        *status = WEFT_OWNER_DIED;
+    else if (terms->until != OS_NEVER && os_now() >= terms->until)
+        *status = WEFT_ETIMEDOUT;
+    return *status != 0;
+}
+
+static int
+park(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
+{
+    struct self *self = self_here;
+    int status;
+
+    atomic_fetch_add(&word->parked, 1);
+    wait_publish(self, terms);
+    policy_sleeps(self);
+    while (!is_over(word, old, terms, &status))
+        sleep_once(word, old, terms);
+    policy_wakes(self);
+    wait_withdraw(self);
+    atomic_fetch_sub(&word->parked, 1);
+    return status;
+}
+
+int
+wait_while(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
+{
+    if (atomic_load_explicit(&word->value, memory_order_acquire) != old)
+        return 0;
+    if (terms->until <= 0)
+        return WEFT_ETIMEDOUT;
+    struct self *self = self_get();
+
+    policy_enter(self);
+    if (!terms->stubborn && stop_pending(self))
+        return WEFT_ECANCELED;
+    if (policy_spin(&word->value, old, &word->hint))
+        return 0;
+    return park(word, old, terms);
+}
+
+void
+wait_wake(struct wait_word *word, int count, bool shared)
+{
+    if (atomic_load(&word->parked) > 0)
+        os_futex_wake(&word->value, count, shared);
+}
+
+void
+wait_post(struct wait_word *word, uint32_t value, int count)
+{
+    atomic_store(&word->value, value);
+    wait_wake(word, count, false);
+}
+
+int
+wait_sleep(int64_t until)
+{
+    const struct wait_terms terms = {.until = until, .kind = SLOT_WAIT_SLEEP};
+    struct wait_word never = {0};
+
+    if (stop_pending(self_get()))
+        return WEFT_ECANCELED;
+    if (until <= 0)
+        return 0;
+    const int status = park(&never, 0, &terms);
+
+    return status == WEFT_ETIMEDOUT ? 0 : status;
+}
+
+weft_time
+weft_now(void)
+{
+    return weft_at(os_now());
+}
+
+int
+weft_sleep(weft_time until)
+{
+    return wait_sleep(until.ns);
+}

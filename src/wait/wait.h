@@ -1,0 +1,51 @@
+/* The one way to wait. Every wait of weft is for a word to change, until a
+ * deadline, ended by a stop, published while it lasts. */
+#ifndef WAIT_WAIT_H
+#define WAIT_WAIT_H
+
+#include "wait/policy.h"
+#include "wait/stop.h"
+
+/* A word with what the policy keeps about it; all-zero is ready.
+ *
+ *   value   whoever owns the object: any value; each change through wait_post,
+ *           or followed by wait_wake
+ *   parked  waiters: +1 before they sleep, -1 after. May be too high for a
+ *           moment (a needless system call), never too low while one sleeps
+ *
+ * Waiter: parked++, then the kernel compares value. Poster: value = new, then
+ * reads parked. Both sequentially consistent: one sees the other. */
+struct wait_word {
+    _Atomic uint32_t value;
+    _Atomic uint32_t parked;
+    policy_hint hint;
+};
+
+struct wait_terms {
+    int64_t until;             /* OS_NEVER: no deadline; <= 0: do not wait */
+    bool stubborn;             /* a stop does not end it */
+    bool shared;               /* other processes use the word */
+    const struct slot *holder; /* whose death ends it, by its certificate */
+    enum slot_wait kind;       /* to be seen from outside, with the object */
+    const void *object;
+};
+
+/* Waits while word->value == old. 0: it has changed (acquire); WEFT_ETIMEDOUT;
+ * WEFT_ECANCELED; WEFT_OWNER_DIED: the holder is dead and the value still old.
+ * A change is seen before a stop, and a stop before the deadline. */
+int wait_while(struct wait_word *word, uint32_t old,
+               const struct wait_terms *terms);
+
+/* Changes the value (release) and wakes up to `count` waiters. The word must
+ * outlive the call. */
+void wait_post(struct wait_word *word, uint32_t value, int count);
+void wait_wake(struct wait_word *word, int count, bool shared);
+
+/* Sleeps until then. 0 or WEFT_ECANCELED. */
+int wait_sleep(int64_t until);
+
+/* Publishes that the thread waits, and that it does so no longer. */
+void wait_publish(struct self *self, const struct wait_terms *terms);
+void wait_withdraw(struct self *self);
+
+#endif

@@ -1,0 +1,34 @@
+/* Which function a pointer means, in another process of the same program: never
+ * the address alone, since after dlclose and dlopen it can be another function.
+ */
+#ifndef WORKER_IMAGE_H
+#define WORKER_IMAGE_H
+
+#include "base/text.h"
+
+#include <weft/task.h>
+
+enum {
+    IMAGE_ID = 32,
+    IMAGE_PATH = 1024
+};
+
+struct image_ref {
+    unsigned char id[IMAGE_ID]; /* the object's build-id */
+    unsigned id_size;           /* 0: it has none */
+    uint64_t offset;            /* of the function in the object */
+    uint64_t address;      /* here, and wherever the objects are the same */
+    uint64_t adds, subs;   /* of objects, as the loader counts */
+    char path[IMAGE_PATH]; /* "" = the program itself */
+};
+
+/* WEFT_ENOTINIMAGE: the function lies in no loaded object. */
+int image_refer(weft_fn *fn, struct image_ref *out);
+
+/* The function in this process; NULL: not loaded here. No sentence. */
+weft_fn *image_find(const struct image_ref *ref);
+
+/* Its symbol if it has a dynamic one, else "module+0x1f20". */
+const char *image_function_name(weft_fn *fn, char space[TEXT_NAME]);
+
+#endif

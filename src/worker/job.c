@@ -1,0 +1,409 @@
+#include "worker/job.h"
+
+#include "base/why.h"
+#include "os/os.h"
+#include "registry/registry.h"
+#include "wait/any.h"
+#include "worker/outcome.h"
+#include "worker/process.h"
+#include "worker/runtime.h"
+#include "worker/scope.h"
+#include "worker/serial.h"
+#include "worker/thread.h"
+
+#include <weft/status.h>
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct job_kind *
+kind_of(weft_kind kind)
+{
+    return kind == WEFT_THREAD    ? &thread_kind
+           : kind == WEFT_PROCESS ? &process_kind
+                                  : &serial_kind;
+}
+
+static size_t
+align(size_t size)
+{
+    return (size + 15) & ~(size_t)15;
+}
+
+/* Where a process's argument and result lie is the process's matter. */
+static bool
+has_own_memory(weft_kind kind)
+{
+    return kind == WEFT_PROCESS;
+}
+
+static void
+copy_task(weft_job *job, const weft_task *task)
+{
+    job->fn = task->fn;
+    job->delay = task->delay;
+    job->timeout = task->timeout;
+    job->grace = task->worker && task->worker->grace ? task->worker->grace
+                                                     : 1 * WEFT_SECOND;
+    job->daemon = task->daemon;
+    job->scope = task->scope;
+    job->parent = self_get()->record.tid;
+    os_signals_get(&job->mask);
+}
+
+weft_job *
+job_new(weft_kind kind, const weft_task *task, const char *name)
+{
+    const bool own = has_own_memory(kind);
+    const size_t arg = own ? 0 : align(task->arg_size);
+    const size_t result = own ? 0 : align(task->result_size);
+    const size_t length = strlen(name) + 1;
+    weft_job *job = calloc(1, sizeof *job + arg + result + length);
+
+    if (!job)
+        return NULL;
+    atomic_init(&job->references, 1);
+    atomic_init(&job->phase, task->delay > 0 && kind != WEFT_SERIAL
+                                 ? JOB_DELAYED
+                                 : JOB_READY);
+    stop_cell_init(&job->stop);
+    list_init(&job->live);
+    list_init(&job->watches);
+    list_init(&job->in_scope);
+    job->fd = -1;
+    job->of = kind_of(kind);
+    job->kind = kind;
+    job->timer.fire = job_timer;
+    copy_task(job, task);
+    job->result = job->block + arg;
+    job->name = memcpy(job->block + arg + result, name, length);
+    if (arg)
+        memcpy(job->block, task->arg, task->arg_size);
+    job->call.call = (weft_call){
+        .arg = task->arg_size ? job->block : task->arg,
+        .arg_size = task->arg_size,
+        .result = task->result_size ? job->result : NULL,
+        .result_size = task->result_size,
+    };
+    job->outcome = (weft_outcome){
+        .exit_code = -1, .message = "", .where = "", .stack = "", .output = ""};
+    return job;
+}
+
+/* --- beginning */
+
+int
+job_launch(weft_job *job)
+{
+    int status = 0;
+
+    if (atomic_load(&job->phase) != JOB_DELAYED)
+        return job->of->begin(job);
+    job->timed = true;
+    status = timer_set(&job->timer, weft_in(job->delay).ns);
+    return status;
+}
+
+bool
+job_is_canceled(weft_job *job)
+{
+    if (atomic_load(&job->stop.asked) == 0)
+        return false;
+    atomic_store(&job->phase, JOB_CANCELED);
+    return true;
+}
+
+void
+job_begun(weft_job *job)
+{
+    job->begun = os_now();
+    atomic_store_explicit(&job->phase, JOB_BEGUN, memory_order_relaxed);
+    if (job->timeout <= 0)
+        return;
+    job->timed = true;
+    if (timer_set(&job->timer, weft_in(job->timeout).ns) < 0)
+        job_ask(job, JOB_STOP_TIMEOUT); /* rather at once than never */
+}
+
+/* --- ending */
+
+void
+job_returned(weft_job *job, int code)
+{
+    job->outcome.code = code;
+    job->outcome.status = code == 0 ? WEFT_OK : WEFT_EFAILED;
+}
+
+/* The table in SETTLED's words: what a failure or a death counts as when the
+ * job was asked to end. */
+static int
+final_status(const weft_job *job)
+{
+    const uint32_t asked = atomic_load(&job->stop.asked);
+
+    if (atomic_load(&job->phase) != JOB_BEGUN)
+        return WEFT_ECANCELED;
+    if (job->outcome.status == WEFT_OK)
+        return WEFT_OK;
+    if (asked & JOB_STOP_TIMEOUT)
+        return WEFT_ETIMEDOUT;
+    if (asked & JOB_STOP_ASKED)
+        return WEFT_ECANCELED;
+    return job->outcome.status;
+}
+
+static void
+tell_watchers(weft_job *job)
+{
+    lock_take(&job->lock);
+    list_foreach (at, &job->watches)
+        watch_ring(list_entry(at, struct watch, link));
+    if (job->fd >= 0)
+        os_event_ring(job->fd);
+    lock_give(&job->lock);
+}
+
+void
+job_end(weft_job *job)
+{
+    weft_outcome *outcome = &job->outcome;
+
+    outcome->status = final_status(job);
+    outcome->message = job->call.message ? job->call.message : "";
+    if (outcome->status == WEFT_OK && job->call.call.result_size > 0) {
+        outcome->result = job->result;
+        outcome->result_size = job->call.call.result_size;
+    }
+    if (job->timed)
+        timer_cancel(&job->timer);
+    runtime_remove(job);
+    /* Sequentially consistent, as weft_fd's and job_watch's looks are: who
+     * comes too late to be told sees that it has ended. */
+    wait_post(&job->ended, 1, INT_MAX);
+    tell_watchers(job);
+    if (job->scope)
+        scope_ended(job->scope, job);
+    weft_release(job);
+}
+
+/* --- stopping */
+
+void
+job_ask(weft_job *job, enum job_stop reason)
+{
+    stop_ask(&job->stop, reason);
+    if (job->of->stop || atomic_load(&job->phase) == JOB_DELAYED)
+        service_attend(job);
+}
+
+void
+job_attend(weft_job *job)
+{
+    if (job_has_ended(job))
+        return;
+    if (atomic_load(&job->phase) == JOB_DELAYED) {
+        timer_cancel(&job->timer);
+        atomic_store(&job->phase, JOB_CANCELED);
+        job_end(job);
+    } else if (job->of->stop) {
+        job->of->stop(job);
+    }
+}
+
+void
+job_timer(struct timer *timer)
+{
+    weft_job *job = list_entry(timer, weft_job, timer);
+
+    if (job_has_ended(job))
+        return;
+    if (atomic_load(&job->phase) == JOB_DELAYED) {
+        atomic_store(&job->phase, JOB_READY);
+        if (job->of->begin(job) < 0) { /* what went wrong is how it ends */
+            atomic_store(&job->phase, JOB_BEGUN);
+            job->outcome.status = WEFT_EFAILED;
+            outcome_keep_message(&job->call, weft_why());
+            job_end(job);
+        }
+    } else if (atomic_load(&job->stop.asked) == 0) {
+        job_ask(job, JOB_STOP_TIMEOUT);
+    } else if (job->of->timer) {
+        job->of->timer(job);
+    }
+}
+
+int
+weft_stop(weft_job *job)
+{
+    if (!job)
+        return WEFT_EINVAL;
+    if (!job_has_ended(job))
+        job_ask(job, JOB_STOP_ASKED);
+    return 0;
+}
+
+int
+weft_kill(weft_job *job, int signal)
+{
+    if (!job)
+        return why_set(WEFT_EINVAL, "weft_kill: job is NULL");
+    if (!job->of->kill)
+        return why_set(WEFT_ENOTSUP, "a %s cannot be killed, only stopped",
+                       job->kind == WEFT_THREAD ? "thread" : "serial job");
+    return job->of->kill(job, signal);
+}
+
+/* --- waiting */
+
+bool
+job_is_mine(const weft_job *job)
+{
+    for (const weft_job *at = self_get()->job; at; at = serial_outer(at))
+        if (at == job)
+            return true;
+    return false;
+}
+
+int
+job_wait(weft_job *job, int64_t until, bool stubborn)
+{
+    const struct wait_terms terms = {
+        .until = until,
+        .stubborn = stubborn,
+        .kind = SLOT_WAIT_JOIN,
+        .object = (const void *)(uintptr_t)(unsigned)atomic_load_explicit(
+            &job->tid, memory_order_relaxed),
+    };
+
+    return wait_while(&job->ended, 0, &terms);
+}
+
+int
+weft_join(weft_job *job, weft_time deadline)
+{
+    if (!job)
+        return why_set(WEFT_EINVAL, "weft_join: job is NULL");
+    if (job_has_ended(job))
+        return 0;
+    if (job_is_mine(job))
+        return why_set(WEFT_EDEADLK, "'%s' would wait for its own end",
+                       job->name);
+    const int status = job_wait(job, deadline.ns, false);
+
+    if (status == WEFT_ETIMEDOUT)
+        return why_set(status, "'%s' has not ended by the deadline", job->name);
+    return status < 0 ? why_set(status, "asked to stop while waiting for '%s'",
+                                job->name)
+                      : 0;
+}
+
+int
+job_failure(weft_job *job)
+{
+    const weft_outcome *outcome = weft_outcome_of(job);
+
+    return why_set(outcome->status == WEFT_EDIED ? WEFT_EDIED : WEFT_EFAILED,
+                   "%s", outcome->text);
+}
+
+int
+weft_result(weft_job *job, void *result, size_t size, weft_time deadline)
+{
+    const int status = weft_join(job, deadline);
+
+    if (status < 0)
+        return status;
+    const weft_outcome *outcome = &job->outcome;
+
+    if (outcome->status < 0)
+        return job_failure(job);
+    if (!result && size == 0)
+        return 0;
+    if (!result)
+        return why_set(WEFT_EINVAL, "weft_result: result is NULL");
+    if (size != outcome->result_size)
+        return why_set(WEFT_EMSGSIZE,
+                       "the result of '%s' has %zu bytes, not %zu", job->name,
+                       outcome->result_size, size);
+    if (size > 0)
+        memcpy(result, outcome->result, size);
+    return 0;
+}
+
+bool
+weft_is_alive(const weft_job *job)
+{
+    return job && !job_has_ended(job);
+}
+
+const char *
+weft_name(const weft_job *job)
+{
+    return job ? job->name : "";
+}
+
+/* --- descriptors and references */
+
+int
+weft_fd(weft_job *job)
+{
+    if (!job)
+        return why_set(WEFT_EINVAL, "weft_fd: job is NULL");
+    lock_take(&job->lock);
+    if (job->fd < 0) {
+        job->fd = os_event_open();
+        if (job->fd >= 0 && job_has_ended(job))
+            os_event_ring(job->fd);
+    }
+    const int fd = job->fd;
+
+    lock_give(&job->lock);
+    return fd < 0 ? why_system(fd, "weft_fd") : fd;
+}
+
+weft_job *
+weft_retain(weft_job *job)
+{
+    if (job)
+        atomic_fetch_add_explicit(&job->references, 1, memory_order_relaxed);
+    return job;
+}
+
+static bool
+is_unobserved_failure(const weft_job *job)
+{
+    return job_has_ended(job) && job->outcome.status < 0 &&
+           job->outcome.status != WEFT_ECANCELED &&
+           !atomic_load_explicit(&job->seen, memory_order_relaxed);
+}
+
+static void
+job_free(weft_job *job)
+{
+    if (job->of->free)
+        job->of->free(job);
+    if (job->fd >= 0)
+        os_close(job->fd);
+    free(job->text);
+    if (job->call.message != job->call.space)
+        free(job->call.message);
+    free(job);
+}
+
+void
+weft_release(weft_job *job)
+{
+    /* release: what this holder did is done before; acquire: the last one sees
+     * it all */
+    if (!job || atomic_fetch_sub_explicit(&job->references, 1,
+                                          memory_order_acq_rel) != 1)
+        return;
+    if (is_unobserved_failure(job)) {
+        atomic_store(&job->references, 1); /* the hook may retain it */
+        runtime_unobserved(job);
+        if (atomic_fetch_sub(&job->references, 1) != 1)
+            return;
+    }
+    job_free(job);
+}

@@ -1,0 +1,150 @@
+/* A job from inside: what every kind of worker shares. */
+#ifndef WORKER_JOB_H
+#define WORKER_JOB_H
+
+#include "base/list.h"
+#include "base/text.h"
+#include "wait/lock.h"
+#include "wait/stop.h"
+#include "wait/wait.h"
+#include "worker/service.h"
+
+#include <weft/job.h>
+#include <weft/scope.h>
+#include <weft/task.h>
+#include <weft/worker.h>
+
+#include <signal.h>
+
+/* Reasons in a job's stop word. */
+enum job_stop {
+    JOB_STOP_ASKED = 1,
+    JOB_STOP_TIMEOUT = 2
+};
+
+/* What a running function's call leads to. */
+struct job_call {
+    weft_call call; /* first: what the function sees */
+    char *message;  /* room for TEXT_MESSAGE; NULL until weft_fail needs it */
+    char *space;    /* where it lies, if it is not to be allocated */
+};
+
+/* How a kind of worker does what differs. */
+struct job_kind {
+    /* Begins the job, which is READY; from any thread. What fails is undone. */
+    int (*begin)(weft_job *job);
+    /* After a stop request, in the service thread; NULL: nothing more to do. */
+    void (*stop)(weft_job *job);
+    /* After its timer, while it runs; in the service thread. */
+    void (*timer)(weft_job *job);
+    int (*kill)(weft_job *job, int signal);
+    void (*free)(weft_job *job); /* what the kind keeps; may be NULL */
+};
+
+/*   DELAYED -> READY, CANCELED   the service thread, which alone launches and
+ *                                cancels delayed jobs
+ *   READY -> BEGUN, CANCELED     who runs it
+ * So no two ever race. Others read it as a hint. */
+enum job_phase {
+    JOB_DELAYED,
+    JOB_READY,
+    JOB_BEGUN,
+    JOB_CANCELED
+};
+
+struct weft_job {
+    _Atomic unsigned references;
+    _Atomic uint32_t phase;
+    struct wait_word ended; /* 0, then 1 for good; release: pairs with the
+                               acquire of whoever reads the outcome */
+    struct stop_cell stop;
+    const struct job_kind *of;
+    weft_kind kind;
+    bool daemon;
+    atomic_bool seen;          /* somebody knows how it ended */
+    _Atomic unsigned attended; /* it is in the service's stack */
+    weft_job *next_attended;
+    struct list live; /* runtime's list; under its lock */
+    struct timer timer;
+    bool timed; /* the timer was used; read-only after begin */
+
+    struct lock lock;
+    struct list watches; /* under lock */
+    int fd;              /* under lock; -1 until asked for */
+    char *text;          /* under lock; NULL until asked for */
+
+    weft_scope *scope; /* NULL = none */
+    struct list in_scope;
+
+    /* Read-only after the start. */
+    weft_fn *fn;
+    const char *name;
+    weft_duration delay, timeout, grace;
+    int parent; /* tid of who started it */
+    sigset_t mask;
+
+    /* The worker's while it runs; read-only after the end. */
+    struct job_call call;
+    weft_outcome outcome;
+    int64_t begun;
+    _Atomic int tid;       /* of its worker; 0 before */
+    _Atomic unsigned slot; /* the worker's; 0 = none */
+    void *worker;          /* the kind's: struct thread before it has begun,
+                              struct process */
+    char *result; /* result_size bytes within the block, or the kind's */
+    _Alignas(16) char block[]; /* argument, result, name */
+};
+
+static inline bool
+job_has_ended(const weft_job *job)
+{
+    return atomic_load_explicit(&job->ended.value, memory_order_acquire) != 0;
+}
+
+/* A job with one reference, copying what the task holds. NULL: no memory. */
+weft_job *job_new(weft_kind kind, const weft_task *task, const char *name);
+
+/* Begins now or after its delay. */
+int job_launch(weft_job *job);
+
+/* Whether a READY job was asked to stop: then it is CANCELED, and only job_end
+ * is left to do. By who would run it, as the next. */
+bool job_is_canceled(weft_job *job);
+
+/* READY -> BEGUN; its time, and its timeout, begin. */
+void job_begun(weft_job *job);
+
+/* Ends it: the outcome is complete but for status, which is made from what
+ * happened. Gives the reference back that the runtime held. */
+void job_end(weft_job *job);
+
+/* Fills in how a function's return, `code`, ended the job. */
+void job_returned(weft_job *job, int code);
+
+/* The kind's checks and preparations, before anything is made or begun. */
+int job_check(weft_kind kind, const weft_task *task);
+
+/* Asks it to stop. Signal-safe. */
+void job_ask(weft_job *job, enum job_stop reason);
+
+/* In the service thread: what a stop request still needs. */
+void job_attend(weft_job *job);
+void job_timer(struct timer *timer);
+
+/* Whether the calling thread runs the job, or a job around it. */
+bool job_is_mine(const weft_job *job);
+
+/* Waits for its end. 0, WEFT_ETIMEDOUT, WEFT_ECANCELED; no sentence. */
+int job_wait(weft_job *job, int64_t until, bool stubborn);
+
+/* Marks the outcome as known. */
+static inline void
+job_see(weft_job *job)
+{
+    atomic_store_explicit(&job->seen, true, memory_order_relaxed);
+}
+
+/* How a failed job's call failed: EFAILED or EDIED, with the sentence. */
+int job_failure(weft_job *job);
+
+#endif

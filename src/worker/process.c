@@ -1,0 +1,458 @@
+#include "worker/process.h"
+
+#include "base/why.h"
+#include "registry/registry.h"
+#include "worker/child.h"
+#include "worker/outcome.h"
+#include "worker/runtime.h"
+#include "worker/wire.h"
+#include "worker/zygote.h"
+
+#include <weft/status.h>
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    COPY_MOST = 64 << 10 /* larger results stay where the worker wrote them */
+};
+
+/* How far a stop has gone. */
+enum stage {
+    NOT_ASKED,
+    ASKED,
+    TERMINATED,
+    KILLED
+};
+
+struct process {
+    int pidfd; /* under job->lock; -1 before and after */
+    int share_fd;
+    char *share; /* the mapped file; NULL once the result is copied, under
+                    job->lock */
+    size_t size;
+    char *copy;       /* of the result */
+    enum stage stage; /* service thread */
+    weft_method method;
+    struct wire_request request;
+};
+
+static struct process *
+process_of(const weft_job *job)
+{
+    return job->worker;
+}
+
+static struct wire_control *
+control_of(const struct process *process)
+{
+    return (struct wire_control *)(void *)process->share;
+}
+
+static struct wire_report *
+report_of(const struct process *process)
+{
+    return (struct wire_report *)(void *)(process->share +
+                                          wire_report_at(
+                                              process->request.arg_size));
+}
+
+/* --- before the start */
+
+int
+process_check(const weft_task *task)
+{
+    const weft_worker_options *options = task->worker;
+    const weft_method method = options ? options->method : WEFT_METHOD_DEFAULT;
+
+    if (task->arg && task->arg_size == 0)
+        return why_set(WEFT_ENOTSUP,
+                       "task.arg is a bare pointer (arg_size 0), which means "
+                       "nothing in another process");
+    if (options && options->fresh)
+        return why_set(WEFT_ENOTSUP, "worker.fresh is not for processes");
+    if (options && options->cpu_count > WIRE_CPUS)
+        return why_set(WEFT_EINVAL, "worker.cpu_count is %zu",
+                       options->cpu_count);
+    for (size_t i = 0; options && i < options->cpu_count; i++)
+        if (options->cpus[i] >= WIRE_CPUS)
+            return why_set(WEFT_EINVAL, "worker.cpus names CPU %u",
+                           options->cpus[i]);
+    if (options && options->stack_size >> 40)
+        return why_set(WEFT_ENOMEM, "worker.stack_size is beyond all memory");
+    if (method == WEFT_SPAWN)
+        return why_set(WEFT_ENOTSUP, "WEFT_SPAWN is not built yet");
+    if (method != WEFT_METHOD_DEFAULT && method != WEFT_ZYGOTE &&
+        method != WEFT_FORK)
+        return why_set(WEFT_EINVAL, "there is no method %d", (int)method);
+    if (method == WEFT_FORK && task->delay > 0)
+        return why_set(WEFT_ENOTSUP, "WEFT_FORK cannot be delayed: the copy "
+                                     "is made by the caller");
+    return 0;
+}
+
+static int
+may_fork(void)
+{
+    const int threads = runtime_threads();
+
+    if (threads < 0)
+        return why_system(threads, "cannot count the threads");
+    if (threads > 1 || os_thread_id() != os_process_id())
+        return why_set(WEFT_ETHREADS,
+                       "WEFT_FORK needs a program with one thread; now there "
+                       "are %d",
+                       threads);
+    return 0;
+}
+
+static int
+can_start(weft_method method)
+{
+    if (method == WEFT_FORK)
+        return may_fork();
+    return zygote_ready(method == WEFT_ZYGOTE);
+}
+
+static int
+make_share(struct process *process, const weft_task *task)
+{
+    void *share = NULL;
+    int status;
+
+    process->size = wire_size(task->arg_size, task->result_size);
+    process->share_fd = os_memfd("weft-job", process->size);
+    if (process->share_fd < 0)
+        return why_system(process->share_fd, "cannot make a job's memory");
+    status =
+        os_map(&share, process->size, process->share_fd, OS_READ | OS_WRITE);
+    if (status < 0)
+        return why_system(status, "cannot map a job's memory");
+    process->share = share;
+    if (task->arg_size)
+        memcpy(process->share + WIRE_ARG_AT, task->arg, task->arg_size);
+    return 0;
+}
+
+static int
+fill_request(struct wire_request *request, const weft_job *job,
+             const weft_task *task)
+{
+    const weft_worker_options *options = task->worker;
+    struct text name = text_over(request->name, sizeof request->name);
+
+    request->magic = WIRE_MAGIC;
+    request->parent_pid = os_process_id();
+    request->parent_tid = job->parent;
+    request->arg_size = task->arg_size;
+    request->result_size = task->result_size;
+    request->mask = job->mask;
+    text_add(&name, "%s", job->name);
+    if (options) {
+        request->stack_size = options->stack_size;
+        request->cpu_count = (uint32_t)options->cpu_count;
+        for (size_t i = 0; i < options->cpu_count; i++)
+            request->cpus[i] = (uint16_t)options->cpus[i];
+    }
+    return image_refer(task->fn, &request->fn);
+}
+
+int
+process_prepare(weft_job *job, const weft_task *task)
+{
+    struct process *process = calloc(1, sizeof *process);
+
+    if (!process)
+        return why_because(WEFT_ENOMEM, "cannot make a process");
+    process->pidfd = process->share_fd = -1;
+    process->method = task->worker ? task->worker->method : WEFT_METHOD_DEFAULT;
+    job->worker = process;
+    int status = can_start(process->method);
+
+    if (status == 0)
+        status = service_start();
+    if (status == 0)
+        status = fill_request(&process->request, job, task);
+    if (status == 0)
+        status = make_share(process, task);
+    return status;
+}
+
+/* --- the start */
+
+/* What the program has printed so far comes before what the worker prints. A
+ * stream that somebody is writing to is left alone. */
+static void
+flush(FILE *stream)
+{
+    if (ftrylockfile(stream) != 0)
+        return;
+    fflush_unlocked(stream);
+    funlockfile(stream);
+}
+
+static int
+start_by_zygote(const struct process *process)
+{
+    int fds[WIRE_FDS] = {process->share_fd, 1, 2, os_open_here()};
+
+    if (fds[WIRE_HERE] < 0)
+        return why_system(fds[WIRE_HERE], "cannot open the working directory");
+    const int pid = zygote_start(&process->request, fds);
+
+    os_close(fds[WIRE_HERE]);
+    return pid;
+}
+
+static int
+start_by_fork(const struct process *process)
+{
+    const int fds[WIRE_FDS] = {process->share_fd, -1, -1, -1};
+
+    fflush(NULL);
+    service_hold();
+    const int pid = os_clone(0, NULL);
+
+    if (pid == 0) {
+        os_signals_default();
+        child_guard_exit();
+        child_run(&process->request, fds);
+    }
+    service_go_on();
+    return pid < 0 ? why_system(pid, "cannot fork") : pid;
+}
+
+static int
+watch(weft_job *job, int pid)
+{
+    struct process *process = process_of(job);
+    const int pidfd = os_pidfd_open(pid);
+
+    if (pidfd < 0)
+        return why_system(pidfd, "cannot open a process");
+    process->pidfd = pidfd;
+    const int status = service_watch(pidfd, weft_retain(job));
+
+    if (status < 0)
+        weft_release(job);
+    return status;
+}
+
+/* A worker that cannot be watched must not run. */
+static void
+give_up(struct process *process)
+{
+    struct os_exit ignored;
+
+    if (process->pidfd < 0)
+        return; /* without a descriptor it can only be left to its end */
+    (void)os_pidfd_signal(process->pidfd, SIGKILL);
+    (void)os_pidfd_reap(process->pidfd, &ignored);
+    os_close(process->pidfd);
+    process->pidfd = -1;
+}
+
+static int
+process_begin(weft_job *job)
+{
+    struct process *process = process_of(job);
+
+    if (job_is_canceled(job)) {
+        job_end(job);
+        return 0;
+    }
+    flush(stdout);
+    flush(stderr);
+    const int pid = process->method == WEFT_FORK ? start_by_fork(process)
+                                                 : start_by_zygote(process);
+
+    if (pid < 0)
+        return pid;
+    os_close(process->share_fd);
+    process->share_fd = -1;
+    job->outcome.pid = pid;
+    atomic_store(&job->tid, pid);
+    job_begun(job);
+    const int status = watch(job, pid);
+
+    if (status < 0) {
+        if (job->timed)
+            timer_cancel(&job->timer);
+        give_up(process);
+        return status;
+    }
+    if (atomic_load(&job->stop.asked) != 0)
+        service_attend(job); /* asked before there was anyone to ask */
+    return 0;
+}
+
+/* --- the end */
+
+static void
+judge(weft_job *job, const struct os_exit *end)
+{
+    const struct wire_report *report = report_of(process_of(job));
+    weft_outcome *outcome = &job->outcome;
+    const bool returned = atomic_load(&report->phase) == WIRE_RETURNED &&
+                          end->signal == 0 && end->code == (report->code != 0);
+
+    outcome->signal = end->signal;
+    outcome->core_dumped = end->core_dumped;
+    outcome->cpu = end->cpu;
+    outcome->wall = os_now() - job->begun;
+    if (returned) {
+        job_returned(job, report->code);
+        return;
+    }
+    outcome->status = WEFT_EDIED;
+    outcome->exit_code = end->code;
+}
+
+static void
+take_message(weft_job *job)
+{
+    struct wire_report *report = report_of(process_of(job));
+    char message[TEXT_MESSAGE];
+
+    memcpy(message, report->message, sizeof message - 1);
+    message[sizeof message - 1] = '\0';
+    if (*message)
+        outcome_keep_message(&job->call, message);
+}
+
+/* Small results are copied and the pages go; large ones stay where they are. */
+static void
+take_result(weft_job *job)
+{
+    struct process *process = process_of(job);
+    const size_t size = job->call.call.result_size;
+
+    job->result = (char *)report_of(process) + WIRE_RESULT_AT;
+    if (size > COPY_MOST)
+        return;
+    process->copy = malloc(size ? size : 1);
+    if (!process->copy)
+        return;
+    memcpy(process->copy, job->result, size);
+    job->result = process->copy;
+    os_unmap(process->share, process->size);
+    process->share = NULL;
+}
+
+void
+process_ended(weft_job *job)
+{
+    struct process *process = process_of(job);
+    struct os_exit end = {.code = -1};
+
+    service_unwatch(process->pidfd);
+    registry_reclaim(job->outcome.pid); /* while nobody else has its pid */
+    (void)os_pidfd_reap(process->pidfd, &end);
+    lock_take(&job->lock);
+    os_close(process->pidfd);
+    process->pidfd = -1;
+    judge(job, &end);
+    take_message(job);
+    take_result(job);
+    lock_give(&job->lock);
+    job_end(job);
+    weft_release(job); /* the watch's */
+}
+
+/* --- meanwhile */
+
+static void
+advance(weft_job *job, int signal, enum stage stage)
+{
+    struct process *process = process_of(job);
+
+    if (signal)
+        (void)os_pidfd_signal(process->pidfd, signal);
+    process->stage = stage;
+    job->timed = true;
+    if (stage != KILLED && timer_set(&job->timer, weft_in(job->grace).ns) < 0)
+        (void)os_pidfd_signal(process->pidfd, SIGKILL);
+}
+
+static void
+process_stop(weft_job *job)
+{
+    struct process *process = process_of(job);
+
+    if (process->pidfd < 0 || process->stage != NOT_ASKED)
+        return;
+    atomic_store(&control_of(process)->stop, atomic_load(&job->stop.asked));
+    os_futex_wake(&control_of(process)->stop, INT_MAX, true);
+    advance(job, 0, ASKED);
+}
+
+static void
+process_timer(weft_job *job)
+{
+    switch (process_of(job)->stage) {
+    case ASKED:
+        advance(job, SIGTERM, TERMINATED);
+        break;
+    case TERMINATED:
+        advance(job, SIGKILL, KILLED);
+        break;
+    default:
+        break;
+    }
+}
+
+static int
+process_kill(weft_job *job, int signal)
+{
+    struct process *process = process_of(job);
+    int status = WEFT_ESRCH;
+
+    if (signal < 0 || signal > SIGRTMAX)
+        return why_set(WEFT_EINVAL, "weft_kill: there is no signal %d", signal);
+    lock_take(&job->lock);
+    if (process->pidfd >= 0)
+        status = os_pidfd_signal(process->pidfd, signal);
+    lock_give(&job->lock);
+    return status == WEFT_ESRCH
+               ? why_set(status, "process '%s' does not run", job->name)
+           : status < 0 ? why_system(status, "weft_kill")
+                        : 0;
+}
+
+static void
+process_free(weft_job *job)
+{
+    struct process *process = process_of(job);
+
+    if (!process)
+        return;
+    if (process->share_fd >= 0)
+        os_close(process->share_fd);
+    if (process->share)
+        os_unmap(process->share, process->size);
+    free(process->copy);
+    free(process);
+}
+
+unsigned
+process_slot(weft_job *job)
+{
+    const struct process *process = process_of(job);
+
+    lock_take(&job->lock);
+    const unsigned slot =
+        process->share ? atomic_load(&report_of(process)->slot) : 0;
+
+    lock_give(&job->lock);
+    return slot;
+}
+
+const struct job_kind process_kind = {
+    .begin = process_begin,
+    .stop = process_stop,
+    .timer = process_timer,
+    .kill = process_kill,
+    .free = process_free,
+};

@@ -1,0 +1,337 @@
+#include "worker/runtime.h"
+
+#include "base/why.h"
+#include "os/os.h"
+#include "registry/registry.h"
+#include "wait/bell.h"
+#include "wait/certificate.h"
+#include "worker/at_end.h"
+#include "worker/outcome.h"
+#include "worker/process.h"
+#include "worker/thread.h"
+#include "worker/zygote.h"
+
+#include <weft/status.h>
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    NAME_AFTER = 1000 /* ms that the exit waits before it names stragglers */
+};
+
+static struct {
+    struct lock lock;
+    struct list jobs; /* that live; under lock */
+    bool closed;      /* under lock */
+    weft_options options;
+    atomic_bool initialised; /* weft_init was called */
+    struct lock opening;
+    atomic_bool open;
+} runtime;
+
+/* An adopted or a weft thread's block goes. */
+static void
+thread_ends(struct self *self)
+{
+    at_end_run(self);
+    certificate_end(self);
+    policy_leave(self);
+}
+
+/* The program called fork(). */
+static void
+copied(void)
+{
+    runtime_forked(NULL, 0);
+}
+
+static void
+at_exit(void)
+{
+    runtime_close(true);
+}
+
+static bool
+wants_quiet(void)
+{
+    const char *quiet = getenv("WEFT_QUIET");
+
+    return quiet && *quiet && strcmp(quiet, "0") != 0;
+}
+
+static void
+open_runtime(void)
+{
+    static bool hooked;
+
+    self_ending = thread_ends;
+    self_copied = copied;
+    list_init(&runtime.jobs);
+    if (wants_quiet())
+        runtime.options.quiet = true;
+    self_get();
+    if (!hooked)
+        hooked = atexit(at_exit) == 0;
+}
+
+void
+runtime_open(void)
+{
+    if (atomic_load_explicit(&runtime.open, memory_order_acquire))
+        return;
+    lock_take(&runtime.opening);
+    if (!atomic_load_explicit(&runtime.open, memory_order_relaxed)) {
+        open_runtime();
+        atomic_store_explicit(&runtime.open, true, memory_order_release);
+    }
+    lock_give(&runtime.opening);
+}
+
+int
+runtime_add(weft_job *job)
+{
+    lock_take(&runtime.lock);
+    const bool closed = runtime.closed;
+
+    if (!closed)
+        list_append(&runtime.jobs, &weft_retain(job)->live);
+    lock_give(&runtime.lock);
+    return closed ? why_set(WEFT_ECLOSED, "the program is ending") : 0;
+}
+
+void
+runtime_remove(weft_job *job)
+{
+    lock_take(&runtime.lock);
+    list_remove(&job->live);
+    lock_give(&runtime.lock);
+}
+
+void
+runtime_foreach(void (*fn)(weft_job *job, void *context), void *context)
+{
+    lock_take(&runtime.lock);
+    list_foreach (at, &runtime.jobs)
+        fn(list_entry(at, weft_job, live), context);
+    lock_give(&runtime.lock);
+}
+
+void
+runtime_unobserved(weft_job *job)
+{
+    if (runtime.options.on_failure)
+        runtime.options.on_failure(job);
+    else if (!runtime.options.quiet)
+        fprintf(stderr, "weft: %s\n", weft_outcome_of(job)->text);
+}
+
+bool
+runtime_was_initialised(void)
+{
+    return atomic_load(&runtime.initialised);
+}
+
+int
+runtime_threads(void)
+{
+    enum {
+        PATIENCE = 20 * 1000000
+    }; /* ns */
+
+    const int64_t until = os_now() + PATIENCE;
+
+    for (;;) {
+        const int all = os_thread_count();
+        const int own =
+            thread_idle_count() + service_runs() + bell_has_thread();
+
+        if (all < 0)
+            return all;
+        if (all - own <= 1 || os_now() >= until)
+            return all - own;
+        /* A thread that was joined may take a moment to be gone. */
+        (void)wait_sleep(os_now() + 100000);
+    }
+}
+
+/* --- the end */
+
+struct search {
+    bool daemons;
+    weft_job *found; /* a reference */
+};
+
+static void
+find(weft_job *job, void *context)
+{
+    struct search *search = context;
+
+    if (!search->found && job->daemon == search->daemons && !job_is_mine(job))
+        search->found = weft_retain(job);
+}
+
+struct stragglers {
+    struct text text;
+    unsigned count;
+};
+
+static void
+name_one(weft_job *job, void *context)
+{
+    struct stragglers *all = context;
+
+    if (job->daemon || job_is_mine(job))
+        return;
+    text_add(&all->text, "%s%s '%s' (%d)", all->count++ ? ", " : "",
+             outcome_kind_word(job->kind), job->name, atomic_load(&job->tid));
+}
+
+static void
+name_stragglers(void)
+{
+    char space[4096];
+    struct stragglers all = {.text = text_over(space, sizeof space)};
+
+    if (runtime.options.quiet)
+        return;
+    runtime_foreach(name_one, &all);
+    if (all.count)
+        fprintf(stderr, "weft: waiting at the end for %s\n", space);
+}
+
+static void
+join_all(void)
+{
+    const int64_t late = os_now() + NAME_AFTER * WEFT_MS;
+    bool named = false;
+
+    for (;;) {
+        struct search search = {.daemons = false};
+
+        runtime_foreach(find, &search);
+        if (!search.found)
+            return;
+        if (!named && job_wait(search.found, late, true) < 0) {
+            name_stragglers();
+            named = true;
+        }
+        (void)job_wait(search.found, OS_NEVER, true);
+        weft_release(search.found);
+    }
+}
+
+static void
+kill_daemon(weft_job *job, void *context)
+{
+    (void)context;
+    if (job->daemon && job->of->kill)
+        (void)job->of->kill(job, SIGKILL);
+}
+
+void
+runtime_close(bool for_good)
+{
+    if (!atomic_load(&runtime.open))
+        return;
+    join_all();
+    if (for_good) {
+        lock_take(&runtime.lock);
+        runtime.closed = true;
+        lock_give(&runtime.lock);
+        join_all(); /* what began meanwhile */
+    }
+    runtime_foreach(kill_daemon, NULL);
+    at_end_run(self_get());
+    thread_drop_idle();
+    zygote_stop();
+    lock_take(&runtime.lock);
+    const bool empty = list_empty(&runtime.jobs);
+
+    lock_give(&runtime.lock);
+    if (empty)
+        service_stop();
+}
+
+void
+runtime_forked(const char *name, int parent)
+{
+    const weft_options options = runtime.options;
+
+    policy_forked();
+    bell_forked();
+    service_forked();
+    thread_forked();
+    zygote_forked();
+    memset(&runtime, 0, sizeof runtime);
+    runtime.options = options;
+    list_init(&runtime.jobs);
+    if (!name)
+        return;
+    self_forked(name, parent);
+    atomic_store(&runtime.open, true);
+}
+
+/* --- public */
+
+static int
+check_options(const weft_options *options)
+{
+    for (size_t i = 0; i < sizeof options->reserved / sizeof(uintptr_t); i++)
+        if (options->reserved[i])
+            return why_set(WEFT_EINVAL, "weft_init: options hold a field that "
+                                        "this version of weft does not know");
+    if (options->shared_size)
+        return why_set(WEFT_ENOTSUP, "options.shared_size is not built yet");
+    if (options->argc || options->argv)
+        return why_set(WEFT_ENOTSUP, "options.argc and argv are not built yet");
+    return 0;
+}
+
+int
+weft_init(const weft_options *options)
+{
+    runtime_open();
+    const int status = options ? check_options(options) : 0;
+
+    if (status < 0)
+        return status;
+    if (options) {
+        runtime.options = *options;
+        runtime.options.quiet = options->quiet || wants_quiet();
+    }
+    atomic_store(&runtime.initialised, true);
+    if (runtime.options.no_zygote || runtime_threads() != 1)
+        return 0;
+    return zygote_renew();
+}
+
+void
+weft_fini(void)
+{
+    runtime_close(false);
+}
+
+unsigned
+weft_cpu_count(void)
+{
+    unsigned count = os_cpu_affinity();
+    const unsigned quota = os_cpu_quota("");
+    const char *wanted = getenv("WEFT_CPUS");
+    char *end = NULL;
+    const long number = wanted ? strtol(wanted, &end, 10) : 0;
+
+    if (quota && quota < count)
+        count = quota;
+    if (number > 0 && end && *end == '\0' && (unsigned long)number < count)
+        count = (unsigned)number;
+    return count ? count : 1;
+}
+
+const char *
+weft_version(void)
+{
+    return WEFT_VERSION;
+}

@@ -1,0 +1,38 @@
+/* The one piece of global state: options, and the jobs that live. */
+#ifndef WORKER_RUNTIME_H
+#define WORKER_RUNTIME_H
+
+#include "worker/job.h"
+
+#include <weft/runtime.h>
+
+/* Readies the process for jobs, once. */
+void runtime_open(void);
+
+/* A job begins to live: it holds a reference until runtime_remove. WEFT_ECLOSED
+ * once the program is ending. */
+int runtime_add(weft_job *job);
+void runtime_remove(weft_job *job);
+
+/* Calls fn for each living job, under the runtime's lock. */
+void runtime_foreach(void (*fn)(weft_job *job, void *context), void *context);
+
+/* Tells that a failure was not asked about by anybody. */
+void runtime_unobserved(weft_job *job);
+
+/* Whether weft_init was called. */
+bool runtime_was_initialised(void);
+
+/* Threads of this process but for the library's own idle ones: 1 = the caller
+ * is alone. Waits a moment for threads that are just ending. */
+int runtime_threads(void);
+
+/* Joins what is not a daemon, ends the rest. `for_good`: nothing starts after.
+ */
+void runtime_close(bool for_good);
+
+/* In a fresh copy of the process: a worker of the program (`name`, started by
+ * `parent`), or with NULL a program of its own. */
+void runtime_forked(const char *name, int parent);
+
+#endif

@@ -1,0 +1,73 @@
+#include "worker/serial.h"
+
+#include "base/why.h"
+#include "os/os.h"
+#include "worker/at_end.h"
+
+#include <weft/status.h>
+
+weft_job *
+serial_outer(const weft_job *job)
+{
+    return job->kind == WEFT_SERIAL ? job->worker : NULL;
+}
+
+/* The caller becomes the job's worker for a while: a stop of either ends its
+ * waits. */
+static void
+run(weft_job *job, struct self *self)
+{
+    const int64_t cpu = os_cpu_of_thread();
+    struct stop stop = {
+        .asked = &job->stop.asked, .cell = &job->stop, .outer = self->stop};
+    struct at_end *at_end = self->at_end;
+    const unsigned shield = self->shield;
+
+    job->worker = self->job;
+    self->job = job;
+    self->stop = &stop;
+    self->at_end = NULL;
+    atomic_store(&job->tid, self->record.tid);
+    atomic_store(&job->slot, self->record.id);
+    if (job->delay > 0)
+        (void)weft_sleep(weft_in(job->delay));
+    if (!job_is_canceled(job)) {
+        job_begun(job);
+        const int code = job->fn(&job->call.call);
+
+        at_end_run(self);
+        job_returned(job, code);
+        job->outcome.wall = os_now() - job->begun;
+        job->outcome.cpu = os_cpu_of_thread() - cpu;
+    }
+    self->shield = shield;
+    self->at_end = at_end;
+    self->stop = stop.outer;
+    self->job = job->worker;
+    job->worker = NULL;
+}
+
+static int
+serial_begin(weft_job *job)
+{
+    run(job, self_get());
+    job_end(job);
+    return 0;
+}
+
+const struct job_kind serial_kind = {.begin = serial_begin};
+
+int
+serial_check(const weft_task *task)
+{
+    static const weft_worker_options none;
+    const weft_worker_options *options = task->worker;
+
+    if (options &&
+        (options->stack_size || options->cpus || options->fresh ||
+         options->method != none.method || options->nice || options->grace))
+        return why_set(WEFT_ENOTSUP,
+                       "task.worker is not for serial jobs: they run in the "
+                       "caller");
+    return 0;
+}

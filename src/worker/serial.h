@@ -1,0 +1,14 @@
+/* Jobs that run in the caller, at once: for debugging. */
+#ifndef WORKER_SERIAL_H
+#define WORKER_SERIAL_H
+
+#include "worker/job.h"
+
+extern const struct job_kind serial_kind;
+
+int serial_check(const weft_task *task);
+
+/* The job around a serial one, or NULL. */
+weft_job *serial_outer(const weft_job *job);
+
+#endif

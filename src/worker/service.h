@@ -1,0 +1,46 @@
+/* The library's own thread, one a process, made at first need: it watches the
+ * ends of processes and the clock, and never runs a user's function. It and
+ * weft's idle threads do not count where "single-threaded" is asked. */
+#ifndef WORKER_SERVICE_H
+#define WORKER_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct weft_job;
+
+/* Starts it, if it does not run. WEFT_EAGAIN, WEFT_ENOMEM. */
+int service_start(void);
+bool service_runs(void);
+
+/* Has job_attend called with the job, soon, in the service thread. Signal-safe.
+ * The service must have been started. */
+void service_attend(struct weft_job *job);
+
+/* Has process_ended called with the job when the descriptor gets readable. The
+ * job must hold a reference for it, which process_ended takes over. */
+int service_watch(int fd, struct weft_job *job);
+void service_unwatch(int fd);
+
+/* A moment at which `fire` is called in the service thread. */
+struct timer {
+    int64_t at;
+    size_t place; /* in the heap, from 1; 0 = not set */
+    void (*fire)(struct timer *timer);
+};
+
+/* Sets or moves it. WEFT_ENOMEM. */
+int timer_set(struct timer *timer, int64_t at);
+void timer_cancel(struct timer *timer);
+
+/* Holds the service still, outside of every lock and of malloc, while the
+ * process is copied. */
+void service_hold(void);
+void service_go_on(void);
+
+/* Ends the thread and closes its descriptors. */
+void service_stop(void);
+void service_forked(void);
+
+#endif

@@ -1,0 +1,218 @@
+/* Checking what a task asks for, and starting it. What this version cannot do
+ * yet is refused by name, never ignored. */
+#include "base/why.h"
+#include "registry/self.h"
+#include "worker/image.h"
+#include "worker/job.h"
+#include "worker/process.h"
+#include "worker/runtime.h"
+#include "worker/scope.h"
+#include "worker/serial.h"
+#include "worker/thread.h"
+
+#include <weft/status.h>
+
+#include <string.h>
+
+static int
+refuse(const char *field)
+{
+    return why_set(WEFT_ENOTSUP, "%s is not built yet", field);
+}
+
+static int
+check_words(const uintptr_t *words, size_t count, const char *what)
+{
+    for (size_t i = 0; i < count; i++)
+        if (words[i])
+            return why_set(WEFT_EINVAL,
+                           "%s holds a field that this version of weft does "
+                           "not know",
+                           what);
+    return 0;
+}
+
+static int
+check_options(const weft_worker_options *options)
+{
+    if (!options)
+        return 0;
+
+    const struct {
+        bool set;
+        const char *name;
+    } later[] = {
+        {options->fds || options->fd_count, "worker.fds"},
+        {options->env, "worker.env"},
+        {options->directory, "worker.directory"},
+        {options->nice, "worker.nice"},
+        {options->memory, "worker.memory"},
+        {options->cpu_time, "worker.cpu_time"},
+        {options->sandbox != WEFT_OPEN, "worker.sandbox"},
+        {options->heap != WEFT_HEAP_DEFAULT, "worker.heap"},
+        {options->writable, "worker.writable"},
+        {options->capture, "worker.capture"},
+    };
+
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        if (later[i].set)
+            return refuse(later[i].name);
+    if (!options->cpus != !options->cpu_count)
+        return why_set(WEFT_EINVAL, "worker.cpus and cpu_count go together");
+    if (options->cpu_count > 1 << 16)
+        return why_set(WEFT_EINVAL, "worker.cpu_count is %zu",
+                       options->cpu_count);
+    if (options->grace < 0)
+        return why_set(WEFT_EINVAL, "worker.grace is negative");
+    return check_words(options->reserved,
+                       sizeof options->reserved / sizeof *options->reserved,
+                       "worker options");
+}
+
+static int
+check_later(const weft_task *task)
+{
+    const struct {
+        bool set;
+        const char *name;
+    } later[] = {
+        {task->after, "task.after"},
+        {task->submit_by.ns, "task.submit_by"},
+        {task->retries, "task.retries"},
+        {task->blocking, "task.blocking"},
+    };
+
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        if (later[i].set)
+            return refuse(later[i].name);
+    return 0;
+}
+
+static int
+check_values(const weft_task *task)
+{
+    const char *fault = task->name ? text_name_fault(task->name) : NULL;
+
+    if (!task->fn)
+        return why_set(WEFT_EINVAL, "task.fn is NULL");
+    if (fault)
+        return why_set(WEFT_EINVAL, "task.name: %s", fault);
+    if (task->arg_size && !task->arg)
+        return why_set(WEFT_EINVAL, "task.arg is NULL and arg_size is %zu",
+                       task->arg_size);
+    if (task->delay < 0 || task->timeout < 0)
+        return why_set(WEFT_EINVAL, "task.%s is negative",
+                       task->delay < 0 ? "delay" : "timeout");
+    if (task->arg_size >> 40 || task->result_size >> 40)
+        return why_set(WEFT_ENOMEM, "task.%s is beyond all memory",
+                       task->arg_size >> 40 ? "arg_size" : "result_size");
+    return check_words(task->reserved,
+                       sizeof task->reserved / sizeof *task->reserved,
+                       "the task");
+}
+
+static int
+check_kind(weft_kind kind, const weft_task *task)
+{
+    switch (kind) {
+    case WEFT_THREAD:
+        return thread_check(task);
+    case WEFT_PROCESS:
+        return process_check(task);
+    case WEFT_SERIAL:
+        return serial_check(task);
+    case WEFT_CLUSTER:
+        return why_set(WEFT_ENOTSUP,
+                       "a cluster takes tasks through a pool only");
+    }
+    return why_set(WEFT_EINVAL, "there is no kind %d", (int)kind);
+}
+
+static int
+check(weft_kind kind, const weft_task *task)
+{
+    int status = check_values(task);
+
+    if (status == 0)
+        status = check_later(task);
+    if (status == 0)
+        status = check_options(task->worker);
+    return status == 0 ? check_kind(kind, task) : status;
+}
+
+static int
+prepare(weft_job *job, const weft_task *task)
+{
+    int status = 0;
+
+    if (task->delay > 0 || task->timeout > 0)
+        status = service_start();
+    if (status == 0 && job->kind == WEFT_THREAD)
+        status = thread_prepare(job, task);
+    if (status == 0 && job->kind == WEFT_PROCESS)
+        status = process_prepare(job, task);
+    return status;
+}
+
+/* Enters the job everywhere and sets it going; all or nothing. */
+static int
+enter(weft_job *job)
+{
+    const bool delayed = atomic_load(&job->phase) == JOB_DELAYED;
+
+    /* The service must not meet a delayed job whose timer is not set. */
+    if (delayed)
+        service_hold();
+    int status = runtime_add(job);
+
+    if (status < 0)
+        goto not_added;
+    if (job->scope)
+        status = scope_add(job->scope, job);
+    if (status < 0)
+        goto no_scope;
+    status = job_launch(job);
+    if (status < 0)
+        goto not_launched;
+    if (delayed)
+        service_go_on();
+    return 0;
+not_launched:
+    if (job->scope)
+        scope_take_back(job->scope, job);
+no_scope:
+    runtime_remove(job);
+    weft_release(job); /* the runtime's reference */
+not_added:
+    if (delayed)
+        service_go_on();
+    return status;
+}
+
+int
+weft_start(weft_job **out, weft_kind kind, const weft_task *task)
+{
+    char space[TEXT_NAME];
+
+    if (!task)
+        return why_set(WEFT_EINVAL, "weft_start: task is NULL");
+    runtime_open();
+    int status = check(kind, task);
+
+    if (status < 0)
+        return status;
+    const char *name =
+        task->name ? task->name : image_function_name(task->fn, space);
+    weft_job *job = job_new(kind, task, name);
+
+    if (!job)
+        return why_because(WEFT_ENOMEM, "cannot make a job");
+    status = prepare(job, task);
+    if (status == 0)
+        status = enter(job);
+    if (status == 0 && out)
+        *out = job;
+    else
+        weft_release(job);
+    return status;
+}

@@ -1,0 +1,109 @@
+/* weft_wait_any: the kinds of sources, on top of any_wait. */
+#include "base/why.h"
+#include "wait/any.h"
+#include "worker/job.h"
+
+#include <weft/status.h>
+#include <weft/wait.h>
+
+#include <stdlib.h>
+
+enum {
+    FEW = 64, /* sources that need no allocation */
+    MOST = 65536
+};
+
+static bool
+job_ready(void *object)
+{
+    return atomic_load(&((weft_job *)object)->ended.value) != 0;
+}
+
+static void
+job_watch(void *object, struct watch *watch)
+{
+    weft_job *job = object;
+
+    lock_take(&job->lock);
+    list_append(&job->watches, &watch->link);
+    lock_give(&job->lock);
+}
+
+static void
+job_unwatch(void *object, struct watch *watch)
+{
+    weft_job *job = object;
+
+    lock_take(&job->lock);
+    list_remove(&watch->link);
+    lock_give(&job->lock);
+}
+
+static const struct waitable jobs = {job_ready, job_watch, job_unwatch};
+
+static int
+check(const weft_source *source, size_t index)
+{
+    const int set = (source->job != NULL) + (source->queue != NULL) +
+                    (source->event != NULL) + (source->events != 0);
+
+    if (set != 1)
+        return why_set(WEFT_EINVAL, "source %zu names %s", index,
+                       set ? "more than one thing" : "nothing to wait for");
+    if (source->queue || source->event)
+        return why_set(WEFT_ENOTSUP, "source %zu: %s are not built yet", index,
+                       source->queue ? "queues" : "events");
+    if (source->events & ~(WEFT_READABLE | WEFT_WRITABLE))
+        return why_set(WEFT_EINVAL, "source %zu: unknown events 0x%x", index,
+                       (unsigned)source->events);
+    if (source->events && source->fd < 0)
+        return why_set(WEFT_EINVAL, "source %zu: fd is %d", index, source->fd);
+    return 0;
+}
+
+static int
+translate(const weft_source *from, struct any_source *to, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const int status = check(&from[i], i);
+
+        if (status < 0)
+            return status;
+        to[i] = (struct any_source){
+            .kind = from[i].job ? &jobs : NULL,
+            .object = from[i].job,
+            .fd = from[i].fd,
+            .readable = from[i].events & WEFT_READABLE,
+            .writable = from[i].events & WEFT_WRITABLE,
+        };
+    }
+    return 0;
+}
+
+int
+weft_wait_any(const weft_source *sources, size_t count, size_t from,
+              weft_time deadline)
+{
+    struct any_source few[FEW];
+    struct any_source *all = few;
+
+    if (!sources || count == 0 || count > MOST)
+        return why_set(WEFT_EINVAL,
+                       "weft_wait_any takes 1 to %d sources, not %zu", MOST,
+                       sources ? count : 0);
+    if (count > FEW)
+        all = calloc(count, sizeof *all);
+    if (!all)
+        return why_because(WEFT_ENOMEM, "weft_wait_any");
+    int status = translate(sources, all, count);
+
+    if (status == 0)
+        status = any_wait(all, count, from % count, deadline.ns);
+    if (status == WEFT_ETIMEDOUT)
+        why_set(status, "none of %zu sources was ready by the deadline", count);
+    else if (status == WEFT_ECANCELED)
+        why_set(status, "asked to stop while waiting for %zu sources", count);
+    if (all != few)
+        free(all);
+    return status;
+}
