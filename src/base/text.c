@@ -151,7 +151,7 @@ text_kernel_name(const char *name, char out[TEXT_KERNEL])
 
     memset(out, 0, TEXT_KERNEL);
     if (length <= KEEP) {
-        memcpy(out, name, length);
+        memcpy(out, name, length); /* NOLINT: out is zeroed */
         return;
     }
     /* The tail begins at a character's first byte. */

@@ -221,6 +221,7 @@ os_thread_restore(const struct os_thread_state *state)
 }
 
 /* A sanitizer's runtime keeps a thread of its own. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming) */
 extern void __tsan_init(void) __attribute__((weak));
 
 int

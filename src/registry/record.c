@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "registry/label.h"
 #include "registry/registry.h"
+#include "registry/self.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -110,6 +111,8 @@ read_identity(const struct slot_identity *from, weft_worker *out)
 static void
 describe_wait(const struct slot_hot *hot, weft_worker *out)
 {
+    /* Addresses mean something in their own process only. */
+    const bool own = out->pid == self_process()->pid;
     struct text text = text_over(out->waits_for, sizeof out->waits_for);
     const uint64_t object =
         atomic_load_explicit(&hot->object, memory_order_relaxed);
@@ -117,10 +120,12 @@ describe_wait(const struct slot_hot *hot, weft_worker *out)
         atomic_load_explicit(&hot->kind, memory_order_relaxed);
     char label[TEXT_NAME];
 
-    if (label_find((const void *)(uintptr_t)object, label))
+    if (own && label_find((const void *)(uintptr_t)object, label))
         text_add(&text, "%s", label);
     else if (kind == SLOT_WAIT_SLEEP)
         text_add(&text, "time");
+    else if (kind == SLOT_WAIT_JOIN)
+        text_add(&text, "the end of %llu", (unsigned long long)object);
     else if (kind == SLOT_WAIT_ANY)
         text_add(&text, "any of %llu", (unsigned long long)object);
     else if (object)

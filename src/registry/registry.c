@@ -27,6 +27,8 @@ enum {
     OWNER_BYTES = LABEL_PAGES * 4
 };
 
+#define CONDEMNED 0x80000000u
+
 static struct {
     int fd;
     char *base; /* NULL = not open */
@@ -79,7 +81,7 @@ protect_block(unsigned block, unsigned access)
 static int
 open_file(size_t size)
 {
-    const char *path = getenv("WEFT_REGISTRY");
+    const char *path = secure_getenv("WEFT_REGISTRY");
 
     return path && *path ? os_file_make(path, size)
                          : os_memfd("weft-registry", size);
@@ -187,12 +189,26 @@ free_block(unsigned block, uint32_t pid)
 }
 
 void
+registry_condemn(int pid)
+{
+    for (unsigned b = 0; b < registry.blocks; b++) {
+        uint32_t owner =
+            atomic_load_explicit(&owners()[b], memory_order_relaxed);
+
+        if (owner == (uint32_t)pid)
+            atomic_compare_exchange_strong(&owners()[b], &owner,
+                                           owner | CONDEMNED);
+    }
+}
+
+void
 registry_reclaim(int pid)
 {
+    const uint32_t owner = (uint32_t)pid | CONDEMNED;
+
     for (unsigned b = 0; b < registry.blocks; b++)
-        if (atomic_load_explicit(&owners()[b], memory_order_relaxed) ==
-            (uint32_t)pid)
-            free_block(b, (uint32_t)pid);
+        if (atomic_load_explicit(&owners()[b], memory_order_relaxed) == owner)
+            free_block(b, owner);
 }
 
 /* Processes whose parent died too were reaped by nobody here. */
@@ -202,10 +218,10 @@ sweep(void)
     bool found = false;
 
     for (unsigned b = 0; b < registry.blocks; b++) {
-        const uint32_t pid = atomic_load(&owners()[b]);
+        const uint32_t owner = atomic_load(&owners()[b]);
 
-        if (pid && is_dead(pid)) {
-            free_block(b, pid);
+        if (owner && is_dead(owner & ~CONDEMNED)) {
+            free_block(b, owner);
             found = true;
         }
     }

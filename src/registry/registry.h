@@ -21,7 +21,9 @@ void registry_forked(bool ours);
 struct slot *registry_claim(void);
 void registry_release(struct slot *slot);
 
-/* Frees the slots of a process that has died and is not yet reaped. */
+/* Marks the slots of a process that has died and is not yet reaped, so that no
+ * later process of its id is taken for it; and frees what is marked. */
+void registry_condemn(int pid);
 void registry_reclaim(int pid);
 
 unsigned registry_id(const struct slot *slot); /* 0 for NULL */

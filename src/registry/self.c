@@ -1,6 +1,7 @@
 #include "registry/self.h"
 
 #include "base/text.h"
+#include "base/why.h"
 #include "os/os.h"
 #include "registry/label.h"
 #include "registry/record.h"
@@ -208,6 +209,17 @@ self_forked(const char *name, int parent)
     }
     open_process(name, parent);
     self_here = &main_block;
+}
+
+int
+weft_set_name(const char *name)
+{
+    const char *fault = name ? text_name_fault(name) : "the name is NULL";
+
+    if (fault)
+        return why_set(WEFT_EINVAL, "weft_set_name: %s", fault);
+    self_rename(self_get(), name);
+    return 0;
 }
 
 const weft_worker *

@@ -10,12 +10,14 @@ enum {
 
 /* A process has one stop word that is not its own: its parent's. */
 static _Atomic(const struct stop *) mirrored;
+static atomic_bool mirrors; /* the thread has been born */
 
 static void
 mirror(void *memory)
 {
     const struct stop *stop = memory;
 
+    atomic_store(&mirrors, true);
     while (atomic_load(stop->asked) == 0)
         (void)os_futex_wait(stop->asked, 0, OS_NEVER, true);
     stop_ring(stop->cell);
@@ -59,11 +61,12 @@ bell_get(struct self *self)
 bool
 bell_has_thread(void)
 {
-    return atomic_load(&mirrored) != NULL;
+    return atomic_load(&mirrors);
 }
 
 void
 bell_forked(void)
 {
     atomic_store(&mirrored, NULL);
+    atomic_store(&mirrors, false);
 }

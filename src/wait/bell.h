@@ -16,7 +16,7 @@ void bell_mirror(const struct stop *stop);
 /* How long a poll may last at most: OS_NEVER where the mirror works. */
 int64_t bell_slice(const struct self *self);
 
-/* Whether the hidden thread was made. */
+/* Whether the hidden thread runs, and holds nothing. */
 bool bell_has_thread(void);
 
 void bell_forked(void);

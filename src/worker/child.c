@@ -10,6 +10,7 @@
 #include "worker/runtime.h"
 
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,14 +66,22 @@ map_share(const struct wire_request *request, int fd)
     };
 }
 
-/* The caller's outputs and directory; nothing to read; nothing else open. */
-static void
-take_fds(const int fds[WIRE_FDS])
+void
+child_read_nothing(void)
 {
     const int null = os_open_null();
 
     if (null >= 0)
         (void)os_move(null, 0);
+    if (null > 2)
+        os_close(null);
+    __fpurge(stdin);
+}
+
+/* The caller's outputs and directory; nothing else open. */
+static void
+take_fds(const int fds[WIRE_FDS])
+{
     if (fds[WIRE_STDOUT] >= 0)
         (void)os_move(fds[WIRE_STDOUT], 1);
     if (fds[WIRE_STDERR] >= 0)

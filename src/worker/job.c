@@ -187,6 +187,14 @@ job_end(weft_job *job)
     weft_release(job);
 }
 
+void
+job_never_was(weft_job *job)
+{
+    runtime_remove(job);
+    job_see(job);
+    wait_post(&job->ended, 1, INT_MAX);
+}
+
 /* --- stopping */
 
 void

@@ -118,6 +118,10 @@ void job_begun(weft_job *job);
  * happened. Gives the reference back that the runtime held. */
 void job_end(weft_job *job);
 
+/* A job that could not be launched leaves the runtime's list; whoever found it
+ * there meanwhile and waits for it goes on. */
+void job_never_was(weft_job *job);
+
 /* Fills in how a function's return, `code`, ended the job. */
 void job_returned(weft_job *job, int code);
 

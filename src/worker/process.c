@@ -61,36 +61,55 @@ report_of(const struct process *process)
 
 /* --- before the start */
 
+static int
+check_method(const weft_task *task, weft_method method)
+{
+    switch (method) {
+    case WEFT_METHOD_DEFAULT:
+    case WEFT_ZYGOTE:
+        return 0;
+    case WEFT_FORK:
+        return task->delay > 0
+                   ? why_set(WEFT_ENOTSUP, "WEFT_FORK cannot be delayed: the "
+                                           "copy is made by the caller")
+                   : 0;
+    case WEFT_SPAWN:
+        return why_set(WEFT_ENOTSUP, "WEFT_SPAWN is not built yet");
+    }
+    return why_set(WEFT_EINVAL, "there is no method %d", (int)method);
+}
+
+static int
+check_options(const weft_worker_options *options)
+{
+    if (options->fresh)
+        return why_set(WEFT_ENOTSUP, "worker.fresh is not for processes");
+    if (options->stack_size >> 40)
+        return why_set(WEFT_ENOMEM, "worker.stack_size is beyond all memory");
+    if (options->cpu_count > WIRE_CPUS)
+        return why_set(WEFT_EINVAL, "worker.cpu_count is %zu",
+                       options->cpu_count);
+    for (size_t i = 0; i < options->cpu_count; i++)
+        if (options->cpus[i] >= WIRE_CPUS)
+            return why_set(WEFT_EINVAL, "worker.cpus names CPU %u",
+                           options->cpus[i]);
+    return 0;
+}
+
 int
 process_check(const weft_task *task)
 {
     const weft_worker_options *options = task->worker;
-    const weft_method method = options ? options->method : WEFT_METHOD_DEFAULT;
 
     if (task->arg && task->arg_size == 0)
         return why_set(WEFT_ENOTSUP,
                        "task.arg is a bare pointer (arg_size 0), which means "
                        "nothing in another process");
-    if (options && options->fresh)
-        return why_set(WEFT_ENOTSUP, "worker.fresh is not for processes");
-    if (options && options->cpu_count > WIRE_CPUS)
-        return why_set(WEFT_EINVAL, "worker.cpu_count is %zu",
-                       options->cpu_count);
-    for (size_t i = 0; options && i < options->cpu_count; i++)
-        if (options->cpus[i] >= WIRE_CPUS)
-            return why_set(WEFT_EINVAL, "worker.cpus names CPU %u",
-                           options->cpus[i]);
-    if (options && options->stack_size >> 40)
-        return why_set(WEFT_ENOMEM, "worker.stack_size is beyond all memory");
-    if (method == WEFT_SPAWN)
-        return why_set(WEFT_ENOTSUP, "WEFT_SPAWN is not built yet");
-    if (method != WEFT_METHOD_DEFAULT && method != WEFT_ZYGOTE &&
-        method != WEFT_FORK)
-        return why_set(WEFT_EINVAL, "there is no method %d", (int)method);
-    if (method == WEFT_FORK && task->delay > 0)
-        return why_set(WEFT_ENOTSUP, "WEFT_FORK cannot be delayed: the copy "
-                                     "is made by the caller");
-    return 0;
+    if (!options)
+        return 0;
+    const int status = check_options(options);
+
+    return status < 0 ? status : check_method(task, options->method);
 }
 
 static int
@@ -217,6 +236,7 @@ start_by_fork(const struct process *process)
 
     if (pid == 0) {
         os_signals_default();
+        child_read_nothing();
         child_guard_exit();
         child_run(&process->request, fds);
     }
@@ -346,9 +366,10 @@ process_ended(weft_job *job)
 {
     struct process *process = process_of(job);
     struct os_exit end = {.code = -1};
+    const int pid = job->outcome.pid;
 
     service_unwatch(process->pidfd);
-    registry_reclaim(job->outcome.pid); /* while nobody else has its pid */
+    registry_condemn(pid); /* while nobody else has its pid */
     (void)os_pidfd_reap(process->pidfd, &end);
     lock_take(&job->lock);
     os_close(process->pidfd);
@@ -358,6 +379,7 @@ process_ended(weft_job *job)
     take_result(job);
     lock_give(&job->lock);
     job_end(job);
+    registry_reclaim(pid);
     weft_release(job); /* the watch's */
 }
 

@@ -48,6 +48,13 @@ copied(void)
     runtime_forked(NULL, 0);
 }
 
+__attribute__((constructor)) static void
+set_hooks(void)
+{
+    self_ending = thread_ends;
+    self_copied = copied;
+}
+
 static void
 at_exit(void)
 {
@@ -57,7 +64,7 @@ at_exit(void)
 static bool
 wants_quiet(void)
 {
-    const char *quiet = getenv("WEFT_QUIET");
+    const char *quiet = secure_getenv("WEFT_QUIET");
 
     return quiet && *quiet && strcmp(quiet, "0") != 0;
 }
@@ -67,8 +74,6 @@ open_runtime(void)
 {
     static bool hooked;
 
-    self_ending = thread_ends;
-    self_copied = copied;
     list_init(&runtime.jobs);
     if (wants_quiet())
         runtime.options.quiet = true;
@@ -319,7 +324,7 @@ weft_cpu_count(void)
 {
     unsigned count = os_cpu_affinity();
     const unsigned quota = os_cpu_quota("");
-    const char *wanted = getenv("WEFT_CPUS");
+    const char *wanted = secure_getenv("WEFT_CPUS");
     char *end = NULL;
     const long number = wanted ? strtol(wanted, &end, 10) : 0;
 

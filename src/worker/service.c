@@ -23,7 +23,7 @@ static struct {
     struct lock starting;
     atomic_bool runs;
     atomic_bool leave;
-    struct wait_word gone; /* 1 once the thread has left */
+    struct wait_word here; /* 1 once the thread works, 0 once it has left */
     struct lock still;     /* held by the thread while it works */
     int watch, clock, bell;
     _Atomic(struct weft_job *) attended; /* a stack; pushed from anywhere, taken
@@ -105,8 +105,10 @@ heap_grow(void)
 static void
 set_clock(void)
 {
-    (void)os_timer_set(service.clock,
-                       service.count ? service.heap[1]->at : OS_NEVER);
+    const struct timer *first =
+        service.heap && service.count ? service.heap[1] : NULL;
+
+    (void)os_timer_set(service.clock, first ? first->at : OS_NEVER);
 }
 
 int
@@ -211,6 +213,7 @@ serve(void *memory)
     self_write(&self);
     self_take(&self);
     os_thread_name("weft-service");
+    wait_post(&service.here, 1, INT_MAX);
     while (!atomic_load(&service.leave)) {
         const int count = os_watch_wait(service.watch, contexts, EVENTS);
 
@@ -222,7 +225,7 @@ serve(void *memory)
     }
     self_end(&self);
     why_end();
-    wait_post(&service.gone, 1, INT_MAX);
+    wait_post(&service.here, 0, INT_MAX);
 }
 
 static int
@@ -248,17 +251,20 @@ start(void)
 {
     const struct os_thread_options options = {.stack_size = STACK,
                                               .quiet = true};
+    const struct wait_terms terms = {.until = OS_NEVER, .stubborn = true};
     int status = open_all();
 
     if (status == 0) {
         atomic_store(&service.leave, false);
-        atomic_store(&service.gone.value, 0);
         status = os_thread_start(serve, NULL, &options);
     }
     if (status < 0) {
         close_all();
         return why_system(status, "cannot start the service thread");
     }
+    /* A thread that is being born may hold malloc's lock: no copy of the
+     * process may be made before it works. */
+    (void)wait_while(&service.here, 0, &terms);
     atomic_store(&service.runs, true);
     return 0;
 }
@@ -331,7 +337,7 @@ service_stop(void)
     if (atomic_load(&service.runs)) {
         atomic_store(&service.leave, true);
         os_event_ring(service.bell);
-        (void)wait_while(&service.gone, 0, &terms);
+        (void)wait_while(&service.here, 1, &terms);
         close_all();
         atomic_store(&service.runs, false);
     }

@@ -181,7 +181,7 @@ not_launched:
     if (job->scope)
         scope_take_back(job->scope, job);
 no_scope:
-    runtime_remove(job);
+    job_never_was(job);
     weft_release(job); /* the runtime's reference */
 not_added:
     if (delayed)

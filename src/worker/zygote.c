@@ -13,7 +13,6 @@
 #include <weft/status.h>
 
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <string.h>
 
 static struct {
@@ -68,7 +67,7 @@ zygote_run(int end, int program)
     if (os_move(end, 3) < 0)
         os_exit_now(1);
     os_close_from(4);
-    __fpurge(stdin);
+    child_read_nothing();
     child_guard_exit();
     for (;;) {
         int fds[WIRE_FDS];
@@ -109,7 +108,8 @@ forget(void)
 
     if (!zygote.made)
         return;
-    os_close(zygote.end); /* which ends it */
+    os_close(zygote.end); /* which ends it, unless somebody has stopped it */
+    (void)os_pidfd_signal(zygote.pidfd, SIGKILL);
     (void)os_pidfd_reap(zygote.pidfd, &ignored);
     os_close(zygote.pidfd);
     if (zygote.block.slot)
@@ -123,7 +123,7 @@ static int
 make(void)
 {
     const int program = os_process_id();
-    int ends[2];
+    int ends[2] = {-1, -1};
     int status = os_rights(&zygote.rights);
 
     if (status == 0)
