@@ -188,12 +188,10 @@ gather_fds(struct any *any)
 }
 
 int
-any_wait(struct any_source *sources, size_t count, size_t from, int64_t until)
+any_wait(struct any_source *sources, size_t count, size_t from,
+         const struct wait_terms *terms)
 {
     struct any any = {.sources = sources, .count = count, .from = from};
-    const struct wait_terms terms = {.until = until,
-                                     .kind = SLOT_WAIT_ANY,
-                                     .object = (const void *)(uintptr_t)count};
     size_t nearest = count;
 
     self_get();
@@ -201,12 +199,12 @@ any_wait(struct any_source *sources, size_t count, size_t from, int64_t until)
 
     if (status == 0)
         status = look(&any, &nearest);
-    if (status == 0 && nearest == count && until <= 0)
+    if (status == 0 && nearest == count && terms->until <= 0)
         status = WEFT_ETIMEDOUT;
     if (status == 0 && nearest == count) {
         watch_all(&any, true);
-        status = any.polls ? wait_polling(&any, &terms, &nearest)
-                           : wait_on_word(&any, &terms, &nearest);
+        status = any.polls ? wait_polling(&any, terms, &nearest)
+                           : wait_on_word(&any, terms, &nearest);
         watch_all(&any, false);
     }
     free(any.polls);
@@ -215,6 +213,6 @@ any_wait(struct any_source *sources, size_t count, size_t from, int64_t until)
     if (status < 0)
         return status == WEFT_ETIMEDOUT || status == WEFT_ECANCELED
                    ? status
-                   : why_system(status, "weft_wait_any");
+                   : why_system(status, "cannot wait for descriptors");
     return (int)nearest;
 }

@@ -43,6 +43,6 @@ struct any_source {
  * in a circle. WEFT_ETIMEDOUT, WEFT_ECANCELED, WEFT_EINVAL (a closed
  * descriptor), WEFT_ENOMEM, WEFT_EAGAIN. */
 int any_wait(struct any_source *sources, size_t count, size_t from,
-             int64_t until);
+             const struct wait_terms *terms);
 
 #endif

@@ -21,6 +21,7 @@ mirror(void *memory)
     while (atomic_load(stop->asked) == 0)
         (void)os_futex_wait(stop->asked, 0, OS_NEVER, true);
     stop_ring(stop->cell);
+    atomic_store(&mirrors, false);
 }
 
 void

@@ -284,7 +284,8 @@ job_wait(weft_job *job, int64_t until, bool stubborn)
             &job->tid, memory_order_relaxed),
     };
 
-    return wait_while(&job->ended, 0, &terms);
+    return job->of->wait ? job->of->wait(job, &terms)
+                         : wait_while(&job->ended, 0, &terms);
 }
 
 int

@@ -38,6 +38,8 @@ struct job_kind {
     /* After its timer, while it runs; in the service thread. */
     void (*timer)(weft_job *job);
     int (*kill)(weft_job *job, int signal);
+    /* Waits for the end in a way of its own; NULL: on `ended`. */
+    int (*wait)(weft_job *job, const struct wait_terms *terms);
     void (*free)(weft_job *job); /* what the kind keeps; may be NULL */
 };
 

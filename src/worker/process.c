@@ -2,6 +2,7 @@
 
 #include "base/why.h"
 #include "registry/registry.h"
+#include "wait/any.h"
 #include "worker/child.h"
 #include "worker/outcome.h"
 #include "worker/runtime.h"
@@ -27,8 +28,19 @@ enum stage {
     KILLED
 };
 
+/* Who looks at the pidfd, and so who ends the job: the service, or a joiner who
+ * would otherwise have to wait for the service to be woken first. SERVICE ->
+ * JOINER and back by a joiner, either -> OVER by who saw the end, all by
+ * compare-and-swap. Only who made it OVER closes the descriptor. */
+enum watcher {
+    WATCHED_BY_SERVICE,
+    WATCHED_BY_JOINER,
+    WATCH_OVER
+};
+
 struct process {
-    int pidfd; /* under job->lock; -1 before and after */
+    _Atomic int watcher; /* enum watcher */
+    _Atomic int pidfd;   /* -1 before and after; closed under job->lock */
     int share_fd;
     char *share; /* the mapped file; NULL once the result is copied, under
                     job->lock */
@@ -361,17 +373,18 @@ take_result(weft_job *job)
     process->share = NULL;
 }
 
-void
+/* By who made the watch OVER. */
+static void
 process_ended(weft_job *job)
 {
     struct process *process = process_of(job);
     struct os_exit end = {.code = -1};
     const int pid = job->outcome.pid;
 
-    service_unwatch(process->pidfd);
     registry_condemn(pid); /* while nobody else has its pid */
     (void)os_pidfd_reap(process->pidfd, &end);
     lock_take(&job->lock);
+    service_unwatch(process->pidfd, job);
     os_close(process->pidfd);
     process->pidfd = -1;
     judge(job, &end);
@@ -380,7 +393,48 @@ process_ended(weft_job *job)
     lock_give(&job->lock);
     job_end(job);
     registry_reclaim(pid);
-    weft_release(job); /* the watch's */
+}
+
+static bool
+watch_passes(struct process *process, int from, int to)
+{
+    return atomic_compare_exchange_strong(&process->watcher, &from, to);
+}
+
+void
+process_ready(weft_job *job)
+{
+    weft_retain(job); /* the watch's reference goes while the job ends */
+    if (watch_passes(process_of(job), WATCHED_BY_SERVICE, WATCH_OVER))
+        process_ended(job);
+    weft_release(job);
+}
+
+/* Looks at the pidfd in the service's place. */
+static int
+process_wait(weft_job *job, const struct wait_terms *terms)
+{
+    struct process *process = process_of(job);
+
+    if (terms->stubborn || terms->until <= 0 || process->pidfd < 0 ||
+        !watch_passes(process, WATCHED_BY_SERVICE, WATCHED_BY_JOINER))
+        return wait_while(&job->ended, 0, terms);
+    struct any_source source = {.fd = process->pidfd, .readable = true};
+
+    service_pause(process->pidfd, job, true);
+    const int status = any_wait(&source, 1, 0, terms);
+
+    if (status >= 0) {
+        (void)watch_passes(process, WATCHED_BY_JOINER, WATCH_OVER);
+        process_ended(job);
+        return 0;
+    }
+    service_pause(process->pidfd, job, false);
+    (void)watch_passes(process, WATCHED_BY_JOINER, WATCHED_BY_SERVICE);
+    /* Without a descriptor for the bell the word will do. */
+    return status == WEFT_ETIMEDOUT || status == WEFT_ECANCELED
+               ? status
+               : wait_while(&job->ended, 0, terms);
 }
 
 /* --- meanwhile */
@@ -476,5 +530,6 @@ const struct job_kind process_kind = {
     .stop = process_stop,
     .timer = process_timer,
     .kill = process_kill,
+    .wait = process_wait,
     .free = process_free,
 };

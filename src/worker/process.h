@@ -12,7 +12,7 @@ int process_check(const weft_task *task);
 int process_prepare(weft_job *job, const weft_task *task);
 
 /* In the service thread: its pidfd is readable. */
-void process_ended(weft_job *job);
+void process_ready(weft_job *job);
 
 /* The slot that the worker says is its own; not to be trusted. */
 unsigned process_slot(weft_job *job);

@@ -16,6 +16,7 @@
 
 enum {
     EVENTS = 64,
+    WAITING_MOST = 64, /* ended jobs that wait for the service to wake anyway */
     STACK = 128 << 10
 };
 
@@ -28,6 +29,7 @@ static struct {
     int watch, clock, bell;
     _Atomic(struct weft_job *) attended; /* a stack; pushed from anywhere, taken
                                             whole by the thread */
+    _Atomic unsigned waiting;            /* pushed without ringing */
     struct lock timers;
     struct timer **heap; /* under timers; heap[1] is the earliest */
     size_t count, room;  /* under timers */
@@ -187,7 +189,7 @@ handle(void *context)
     else if (context == &bell_tag)
         os_event_clear(service.bell);
     else
-        process_ended(context);
+        process_ready(context);
 }
 
 static void
@@ -289,17 +291,25 @@ service_runs(void)
     return atomic_load(&service.runs);
 }
 
-void
-service_attend(struct weft_job *job)
+/* Pushes the job with a reference; false: it is there already. */
+static bool
+push(struct weft_job *job)
 {
     if (atomic_exchange(&job->attended, 1))
-        return;
+        return false;
     weft_retain(job);
     job->next_attended = atomic_load(&service.attended);
     while (!atomic_compare_exchange_weak(&service.attended, &job->next_attended,
                                          job))
         ;
-    os_event_ring(service.bell);
+    return true;
+}
+
+void
+service_attend(struct weft_job *job)
+{
+    if (push(job))
+        os_event_ring(service.bell);
 }
 
 int
@@ -311,9 +321,19 @@ service_watch(int fd, struct weft_job *job)
 }
 
 void
-service_unwatch(int fd)
+service_pause(int fd, struct weft_job *job, bool pause)
+{
+    (void)os_watch_pause(service.watch, fd, job, pause);
+}
+
+void
+service_unwatch(int fd, struct weft_job *job)
 {
     (void)os_watch_remove(service.watch, fd);
+    /* Whatever events the service holds it handles before what is attended. */
+    if (push(job) && atomic_fetch_add(&service.waiting, 1) % WAITING_MOST == 0)
+        os_event_ring(service.bell);
+    weft_release(job);
 }
 
 void

@@ -18,10 +18,16 @@ bool service_runs(void);
  * The service must have been started. */
 void service_attend(struct weft_job *job);
 
-/* Has process_ended called with the job when the descriptor gets readable. The
- * job must hold a reference for it, which process_ended takes over. */
+/* Has process_ready called with the job when the descriptor gets readable. The
+ * job must keep a reference for it, to be given back by service_unwatch. */
 int service_watch(int fd, struct weft_job *job);
-void service_unwatch(int fd);
+
+/* Stops looking at it for a while, and looks again. */
+void service_pause(int fd, struct weft_job *job, bool pause);
+
+/* Ends it. The service may just be about to handle the job: it gives the
+ * reference back itself, when it next wakes. */
+void service_unwatch(int fd, struct weft_job *job);
 
 /* A moment at which `fire` is called in the service thread. */
 struct timer {

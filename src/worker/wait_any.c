@@ -95,10 +95,13 @@ weft_wait_any(const weft_source *sources, size_t count, size_t from,
         all = calloc(count, sizeof *all);
     if (!all)
         return why_because(WEFT_ENOMEM, "weft_wait_any");
+    const struct wait_terms terms = {.until = deadline.ns,
+                                     .kind = SLOT_WAIT_ANY,
+                                     .object = (const void *)(uintptr_t)count};
     int status = translate(sources, all, count);
 
     if (status == 0)
-        status = any_wait(all, count, from % count, deadline.ns);
+        status = any_wait(all, count, from % count, &terms);
     if (status == WEFT_ETIMEDOUT)
         why_set(status, "none of %zu sources was ready by the deadline", count);
     else if (status == WEFT_ECANCELED)

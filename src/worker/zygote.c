@@ -211,7 +211,7 @@ check_rights(void)
 static int
 ask(const struct wire_request *request, const int fds[WIRE_FDS])
 {
-    struct wire_reply reply;
+    struct wire_reply reply = {0};
     unsigned none = 0;
     int size = os_send(zygote.end, request, sizeof *request, fds, WIRE_FDS);
 
