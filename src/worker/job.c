@@ -208,7 +208,7 @@ job_ask(weft_job *job, enum job_stop reason)
 void
 job_attend(weft_job *job)
 {
-    if (job_has_ended(job))
+    if (job_has_ended(job) || atomic_load(&job->stop.asked) == 0)
         return;
     if (atomic_load(&job->phase) == JOB_DELAYED) {
         timer_cancel(&job->timer);

@@ -46,7 +46,7 @@ struct process {
                     job->lock */
     size_t size;
     char *copy;       /* of the result */
-    enum stage stage; /* service thread */
+    enum stage stage; /* under job->lock */
     weft_method method;
     struct wire_request request;
 };
@@ -439,6 +439,8 @@ process_wait(weft_job *job, const struct wait_terms *terms)
 
 /* --- meanwhile */
 
+/* The next step towards its end, and when the one after that is due. Under
+ * job->lock, while the process is there. */
 static void
 advance(weft_job *job, int signal, enum stage stage)
 {
@@ -453,30 +455,37 @@ advance(weft_job *job, int signal, enum stage stage)
 }
 
 static void
+ask(weft_job *job)
+{
+    _Atomic uint32_t *word = &control_of(process_of(job))->stop;
+
+    atomic_store(word, atomic_load(&job->stop.asked));
+    os_futex_wake(word, INT_MAX, true);
+    advance(job, 0, ASKED);
+}
+
+static void
 process_stop(weft_job *job)
 {
-    struct process *process = process_of(job);
+    const struct process *process = process_of(job);
 
-    if (process->pidfd < 0 || process->stage != NOT_ASKED)
-        return;
-    atomic_store(&control_of(process)->stop, atomic_load(&job->stop.asked));
-    os_futex_wake(&control_of(process)->stop, INT_MAX, true);
-    advance(job, 0, ASKED);
+    lock_take(&job->lock);
+    if (process->pidfd >= 0 && process->stage == NOT_ASKED)
+        ask(job);
+    lock_give(&job->lock);
 }
 
 static void
 process_timer(weft_job *job)
 {
-    switch (process_of(job)->stage) {
-    case ASKED:
+    const struct process *process = process_of(job);
+
+    lock_take(&job->lock);
+    if (process->pidfd >= 0 && process->stage == ASKED)
         advance(job, SIGTERM, TERMINATED);
-        break;
-    case TERMINATED:
+    else if (process->pidfd >= 0 && process->stage == TERMINATED)
         advance(job, SIGKILL, KILLED);
-        break;
-    default:
-        break;
-    }
+    lock_give(&job->lock);
 }
 
 static int
