@@ -147,15 +147,6 @@ os_watch_add(int watch, int fd, void *context)
 }
 
 int
-os_watch_pause(int watch, int fd, void *context, bool pause)
-{
-    struct epoll_event event = {.events = pause ? 0 : EPOLLIN,
-                                .data.ptr = context};
-
-    return result(epoll_ctl(watch, EPOLL_CTL_MOD, fd, &event));
-}
-
-int
 os_watch_remove(int watch, int fd)
 {
     return result(epoll_ctl(watch, EPOLL_CTL_DEL, fd, NULL));

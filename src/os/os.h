@@ -211,7 +211,6 @@ int os_poll(struct os_poll *polls, unsigned count, int64_t until);
 
 int os_watch_open(void); /* an epoll instance */
 int os_watch_add(int watch, int fd, void *context);
-int os_watch_pause(int watch, int fd, void *context, bool pause);
 int os_watch_remove(int watch, int fd);
 int os_watch_wait(int watch, void **contexts, unsigned max);
 

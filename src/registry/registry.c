@@ -39,6 +39,7 @@ static struct {
 
 static _Atomic uint64_t vacant[SLOT_BLOCKS];
 static atomic_bool mine[SLOT_BLOCKS]; /* writable in this process */
+static _Atomic unsigned mine_end;     /* all blocks of ours are below it */
 
 static struct registry_header *
 header(void)
@@ -153,7 +154,9 @@ registry_is_open(void)
 void
 registry_forked(bool ours)
 {
-    for (unsigned b = 0; b < registry.blocks; b++) {
+    const unsigned end = atomic_exchange(&mine_end, 0);
+
+    for (unsigned b = 0; b < end; b++) {
         atomic_store_explicit(&vacant[b], 0, memory_order_relaxed);
         if (atomic_exchange_explicit(&mine[b], false, memory_order_relaxed))
             (void)protect_block(b, OS_READ);
@@ -228,6 +231,15 @@ sweep(void)
     return found;
 }
 
+static void
+raise_to(_Atomic unsigned *word, unsigned least)
+{
+    unsigned now = atomic_load(word);
+
+    while (now < least && !atomic_compare_exchange_weak(word, &now, least))
+        ;
+}
+
 static int
 claim_block(void)
 {
@@ -246,6 +258,7 @@ claim_block(void)
             return why_system(status, "cannot open a block of the registry");
         }
         atomic_store(&mine[b], true);
+        raise_to(&mine_end, b + 1);
         /* There is no slot 0: the header lies there. */
         atomic_fetch_or(&vacant[b], b == 0 ? ~UINT64_C(1) : ~UINT64_C(0));
         return 0;
@@ -257,7 +270,9 @@ claim_block(void)
 static struct slot *
 take_slot(void)
 {
-    for (unsigned b = 0; b < registry.blocks; b++) {
+    const unsigned end = atomic_load(&mine_end);
+
+    for (unsigned b = 0; b < end; b++) {
         uint64_t bits = atomic_load_explicit(&vacant[b], memory_order_relaxed);
 
         while (bits) {
@@ -317,7 +332,9 @@ registry_slot(unsigned id)
 struct slot *
 registry_next(unsigned after)
 {
-    for (unsigned id = after + 1; id < registry.blocks * SLOT_BLOCK; id++) {
+    const unsigned end = atomic_load(&mine_end) * SLOT_BLOCK;
+
+    for (unsigned id = after + 1; id < end; id++) {
         const unsigned block = id / SLOT_BLOCK;
 
         if (!atomic_load_explicit(&mine[block], memory_order_relaxed)) {

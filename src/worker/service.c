@@ -323,7 +323,12 @@ service_watch(int fd, struct weft_job *job)
 void
 service_pause(int fd, struct weft_job *job, bool pause)
 {
-    (void)os_watch_pause(service.watch, fd, job, pause);
+    /* Watching for nothing would not do: an end is a hang-up, which epoll
+     * reports always. */
+    if (pause)
+        (void)os_watch_remove(service.watch, fd);
+    else
+        (void)os_watch_add(service.watch, fd, job);
 }
 
 void
