@@ -13,7 +13,7 @@
 enum {
     MOST = 10000,
     POINTS = 6,
-    ROUNDS = 5,
+    LEAST = 10, /* starts that a point is the mean of */
     LISTS = 5,
     STARTS = 40
 };
@@ -22,13 +22,7 @@ static const int marks[POINTS] = {10, 100, 1000, 2500, 5000, MOST};
 static const double marks_at[POINTS] = {10, 100, 1000, 2500, 5000, MOST};
 
 /* Of each point, what each round found. */
-typedef double table[POINTS][ROUNDS];
-
-static int
-rounds(void)
-{
-    return bench_is_quick() ? 1 : ROUNDS;
-}
+typedef double table[POINTS][BENCH_ROUNDS];
 
 static void
 medians(table samples, int count, double out[POINTS])
@@ -36,16 +30,27 @@ medians(table samples, int count, double out[POINTS])
     struct bench_entry entry;
 
     for (int i = 0; i < count; i++) {
-        bench_summarise(&entry, samples[i], rounds(), 0.5);
+        bench_summarise(&entry, samples[i], bench_rounds(), 0.5);
         out[i] = entry.median;
     }
 }
 
-/* --- Threads: all wait for one end, so that all are alive. */
+/* --- Threads, alive together: ours wait for one job, which waits for the mutex
+ * that their peers wait for. */
 
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
 static weft_job *end;
 static weft_job *jobs[MOST];
 static weft_worker *workers;
+
+static int
+wait_for_mutex(weft_call *call)
+{
+    (void)call;
+    pthread_mutex_lock(&held);
+    pthread_mutex_unlock(&held);
+    return 0;
+}
 
 static int
 wait_for_end(weft_call *call)
@@ -62,24 +67,29 @@ start_one(int i)
 }
 
 static pthread_t threads[MOST];
-static pthread_mutex_t peers_wait = PTHREAD_MUTEX_INITIALIZER;
 
 static void *
-wait_for_mutex(void *arg)
+peer_waits(void *arg)
 {
-    pthread_mutex_lock(&peers_wait);
-    pthread_mutex_unlock(&peers_wait);
+    pthread_mutex_lock(&held);
+    pthread_mutex_unlock(&held);
     return arg;
 }
 
 static bool
 start_peer(int i)
 {
-    return pthread_create(&threads[i], NULL, wait_for_mutex, NULL) == 0;
+    return pthread_create(&threads[i], NULL, peer_waits, NULL) == 0;
 }
 
-/* Starts MOST threads and returns how many it could. A point is the mean of the
- * last tenth before its mark. */
+/* How many starts before a mark are its point. */
+static int
+window_of(int mark)
+{
+    return mark / 10 > LEAST ? mark / 10 : LEAST;
+}
+
+/* Starts MOST threads and returns how many it could. */
 static int
 ramp(bool (*start)(int), table samples, int round, void (*at_mark)(int, int))
 {
@@ -87,7 +97,7 @@ ramp(bool (*start)(int), table samples, int round, void (*at_mark)(int, int))
     int point = 0;
 
     for (int i = 0; i < MOST; i++) {
-        const int window = marks[point] / 10;
+        const int window = window_of(marks[point]);
         const int64_t before = bench_now();
 
         if (!start(i))
@@ -126,12 +136,15 @@ list_all(int point, int round)
 static int
 grow_ours(table samples, int round)
 {
-    weft_must(weft_promise(&end, "end"), "promise");
+    pthread_mutex_lock(&held);
+    weft_must(weft_start(&end, WEFT_THREAD,
+                         &(weft_task){.fn = wait_for_mutex, .name = "end"}),
+              "start");
     const int count = ramp(start_one, samples, round, list_all);
 
     if (count < MOST)
         bench_note("thread no. %d: %s", count + 1, weft_why());
-    weft_must(weft_keep(end, WEFT_OK, NULL, 0), "keep");
+    pthread_mutex_unlock(&held);
     for (int i = 0; i < count; i++) {
         weft_join(jobs[i], WEFT_FOREVER);
         weft_release(jobs[i]);
@@ -143,10 +156,10 @@ grow_ours(table samples, int round)
 static int
 grow_peer(table samples, int round)
 {
-    pthread_mutex_lock(&peers_wait);
+    pthread_mutex_lock(&held);
     const int count = ramp(start_peer, samples, round, NULL);
 
-    pthread_mutex_unlock(&peers_wait);
+    pthread_mutex_unlock(&held);
     for (int i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
     return count;
@@ -171,7 +184,8 @@ grow_threads(void)
     int alive = MOST;
 
     workers = calloc(MOST + 1, sizeof *workers);
-    for (int round = 0; workers && round < rounds(); round++) {
+    for (int round = 0; workers && round < bench_rounds(); round++) {
+        (void)bench_wait_for_quiet();
         const int mine = grow_ours(ours, round);
         const int theirs = grow_peer(peer, round);
 
@@ -265,6 +279,7 @@ grow_parent(void)
 
         if (sizes[count] && !memory)
             break;
+        (void)bench_wait_for_quiet();
         ours[count] = median_of(run_ours, STARTS);
         peer[count] = median_of(run_peer, sizes[count] > 256 ? 8 : STARTS);
         bench_shrink(memory, sizes[count]);

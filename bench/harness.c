@@ -147,9 +147,8 @@ is_quiet(void)
     return ticks() - before <= 1;
 }
 
-/* False: it was never quiet. */
-static bool
-wait_for_quiet(void)
+bool
+bench_wait_for_quiet(void)
 {
     const int64_t start = bench_now();
     bool quiet = bench.quick || is_quiet();
@@ -158,6 +157,8 @@ wait_for_quiet(void)
         bench.waited += LOOK;
         quiet = is_quiet();
     }
+    bench.all++;
+    bench.loud += !quiet;
     return quiet;
 }
 
@@ -298,21 +299,24 @@ bool
 bench_measure(const struct bench_group *group, struct bench_entry *entries,
               int count)
 {
+    int loud = 0;
+
     for (int i = 0; i < count; i++)
         entries[i].rounds = 0;
     if (is_left_out(group))
         return false;
     warm_up(group, entries, count);
     for (int round = 0; round < bench.rounds; round++) {
-        bench.loud += !wait_for_quiet();
+        loud += !bench_wait_for_quiet();
         run_round(group, entries, count, round);
     }
-    bench.all += bench.rounds;
     describe(group);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        entries[i].loud = loud;
         if (entries[i].rounds > 0)
             bench_summarise(&entries[i], bench.samples[i], entries[i].rounds,
                             0.5);
+    }
     return true;
 }
 
@@ -375,6 +379,12 @@ bench_shrink(char *memory, size_t mib)
 }
 
 /* --- The program */
+
+int
+bench_rounds(void)
+{
+    return bench.rounds;
+}
 
 void
 bench_in_child(void (*fn)(void))

@@ -3,8 +3,9 @@
  *
  *   name  unit  ours  peer  ratio  promise  holds|short   least..most, peer
  *
- * Values are medians over the rounds, the ratio is that of the medians. Lines
- * that begin with # say how it was measured. A benchmark tells; it never fails.
+ * Values are medians over the rounds, the ratio is that of the medians. A row
+ * with loud rounds says so: something else ran when they began. Lines that
+ * begin with # say how it was measured. A benchmark tells; it never fails.
  *
  * WEFT_BENCH_ROUNDS=N   rounds a row; 11
  * WEFT_BENCH_QUICK=1    3 short rounds and no waiting for quiet: does it run?
@@ -35,6 +36,7 @@ struct bench_entry {
     const void *arg;
     double median, least, most; /* ns; filled by bench_measure */
     int rounds;                 /* 0: not measured */
+    int loud;                   /* of them: not begun in quiet */
 };
 
 static inline struct bench_entry
@@ -108,6 +110,11 @@ double bench_command(const void *command, int64_t span);
 char *bench_grow(size_t mib);
 void bench_shrink(char *memory, size_t mib);
 bool bench_has_memory(size_t mib);
+
+/* Waits for a quiet moment, or for long enough: false. bench_measure does so.
+ */
+bool bench_wait_for_quiet(void);
+int bench_rounds(void);
 
 bool bench_is_quick(void);
 int64_t bench_now(void);

@@ -61,17 +61,6 @@ once_fork(void)
     return reap(child);
 }
 
-/* Without the handlers that libraries, weft among them, have for fork. */
-static bool
-once_bare_fork(void)
-{
-    const pid_t child = _Fork();
-
-    if (child == 0)
-        _exit(0);
-    return reap(child);
-}
-
 static bool
 once_vfork(void)
 {
@@ -114,7 +103,6 @@ run_way(const void *arg, int64_t span)
 static const struct way weft = {"weft", once_weft};
 static const struct way peers[] = {
     {"fork", once_fork},
-    {"_Fork", once_bare_fork},
     {"vfork", once_vfork},
     {"posix_spawn", once_spawn},
 };
@@ -143,7 +131,7 @@ compare_small(double *median)
 {
     const struct bench_group group = {.title = "process start + join, 1 MiB"};
     const struct bench_promise promises[PEERS + 2] = {
-        {1.5, 1.2}, {0, 0}, {0, 0}, {0, 0}, {0.1, 0}, {0.02, 0}};
+        {1.5, 1.2}, {0, 0}, {0, 0}, {0.1, 0}, {0.02, 0}};
     struct bench_entry entries[PEERS + 3];
     int count = 0;
     char name[96];

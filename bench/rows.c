@@ -100,6 +100,15 @@ print_stretch(double ratio, double stretch)
                ratio <= stretch ? "met" : "not met");
 }
 
+static void
+print_loud(const struct bench_entry *ours)
+{
+    if (ours->loud > 0)
+        printf("; %d of %d rounds loud", ours->loud, ours->rounds);
+    putchar('\n');
+    fflush(stdout);
+}
+
 void
 bench_ratio(const char *name, const struct bench_entry *ours,
             const struct bench_entry *peer, struct bench_promise promise)
@@ -113,8 +122,8 @@ bench_ratio(const char *name, const struct bench_entry *ours,
     if (!peer || peer->rounds == 0) {
         print_row(name, unit.name,
                   (const char *[]){mine.text, "-", "-", held.text}, "no peer");
-        printf("  %s\n", range(ours, unit).text);
-        fflush(stdout);
+        printf("  %s", range(ours, unit).text);
+        print_loud(ours);
         return;
     }
     const double ratio = ours->median / peer->median;
@@ -126,8 +135,7 @@ bench_ratio(const char *name, const struct bench_entry *ours,
     printf("  %s, %s %s", range(ours, unit).text, peer->name,
            range(peer, unit).text);
     print_stretch(ratio, promise.stretch);
-    putchar('\n');
-    fflush(stdout);
+    print_loud(ours);
 }
 
 void
@@ -141,8 +149,8 @@ bench_limit(const char *name, const struct bench_entry *ours, double limit)
               (const char *[]){number(ours->median / unit.ns).text, "-", "-",
                                limit_text("<= ", limit / unit.ns, "").text},
               verdict(ours->median, limit));
-    printf("  %s\n", range(ours, unit).text);
-    fflush(stdout);
+    printf("  %s", range(ours, unit).text);
+    print_loud(ours);
 }
 
 void

@@ -117,7 +117,7 @@ WEFT_API int weft_set_name(const char *name);
 /* Writes "<Thread(SumProd, started 16884)>"; cut to fit, always ended. Enough:
  * WEFT_TEXT. Returns text. */
 enum {
-    WEFT_TEXT = 320
+    WEFT_TEXT = 384
 };
 
 WEFT_API const char *weft_describe(const weft_worker *worker, char *text,

@@ -2,6 +2,7 @@
  * the child's end, and the child can be given to the caller's parent. What the
  * library keeps of thread id and robust list is mended by hand. clone(2), not
  * clone3: valgrind and some containers refuse the latter. */
+#include "os/high.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -53,7 +54,7 @@ os_clone(unsigned flags, int *pidfd)
     if (pid < 0)
         return -errno;
     if (pid > 0 && (flags & OS_CLONE_PIDFD))
-        *pidfd = fd;
+        *pidfd = high_fd(fd); /* in the unlikeliest of cases < 0 */
     if (pid == 0 && head) {
         /* The kernel starts the child without a list; the copied one is the
          * caller's. */

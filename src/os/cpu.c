@@ -37,6 +37,14 @@ os_cpu_affinity(void)
     return 1;
 }
 
+unsigned
+os_cpu_most(void)
+{
+    const long count = sysconf(_SC_NPROCESSORS_CONF);
+
+    return count > 0 ? (unsigned)count : 1;
+}
+
 int
 os_cpu_restrict(const unsigned *cpus, size_t count)
 {
@@ -69,7 +77,7 @@ share(long long quota, long long period)
 {
     if (quota <= 0 || period <= 0)
         return 0;
-    const long long cpus = (quota + period - 1) / period;
+    const long long cpus = quota / period + (quota % period != 0);
 
     return cpus > 1 << 20 ? 0 : (unsigned)cpus;
 }
@@ -191,7 +199,11 @@ below(const char *group, const char *mount_root)
 
     if (strcmp(mount_root, "/") == 0)
         return group;
-    return strncmp(group, mount_root, length) == 0 ? group + length : "";
+    /* A group of like name is another one. */
+    return strncmp(group, mount_root, length) == 0 &&
+                   (group[length] == '/' || group[length] == '\0')
+               ? group + length
+               : "";
 }
 
 unsigned

@@ -1,3 +1,4 @@
+#include "os/high.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ result(int value)
 int
 os_event_open(void)
 {
-    return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    return high_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
 void
@@ -48,7 +49,7 @@ os_event_clear(int fd)
 int
 os_timer_open(void)
 {
-    return result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    return high_fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 }
 
 int
@@ -135,7 +136,7 @@ os_poll(struct os_poll *polls, unsigned count, int64_t until)
 int
 os_watch_open(void)
 {
-    return result(epoll_create1(EPOLL_CLOEXEC));
+    return high_fd(epoll_create1(EPOLL_CLOEXEC));
 }
 
 int
@@ -173,7 +174,26 @@ os_watch_wait(int watch, void **contexts, unsigned max)
 int
 os_pair(int ends[2])
 {
-    return result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
+    int low[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, low) < 0)
+        return -errno;
+    ends[0] = high_fd(low[0]);
+    ends[1] = high_fd(low[1]);
+    if (ends[0] >= 0 && ends[1] >= 0)
+        return 0;
+    const int status = ends[0] < 0 ? ends[0] : ends[1];
+
+    for (int i = 0; i < 2; i++)
+        if (ends[i] >= 0)
+            close(ends[i]);
+    return status;
+}
+
+bool
+os_is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
 }
 
 union control {
@@ -260,7 +280,7 @@ os_open_null(void)
 int
 os_open_here(void)
 {
-    return result(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return high_fd(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
 int

@@ -1,3 +1,4 @@
+#include "os/high.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -14,10 +15,10 @@ enum {
 int
 os_memfd(const char *name, size_t size)
 {
-    const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    const int fd = high_fd(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
 
     if (fd < 0)
-        return -errno;
+        return fd;
     if (ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
         const int error = errno;
 
@@ -36,11 +37,11 @@ os_file_make(const char *path, size_t size)
     if (snprintf(fresh, sizeof fresh, "%s.%d", path, (int)getpid()) >=
         (int)sizeof fresh)
         return -ENAMETOOLONG;
-    const int fd =
-        open(fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    const int fd = high_fd(
+        open(fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 
     if (fd < 0)
-        return -errno;
+        return fd;
     if (ftruncate(fd, (off_t)size) < 0 || rename(fresh, path) < 0) {
         const int error = errno;
 
@@ -98,10 +99,10 @@ os_unmap(void *at, size_t size)
     munmap(at, size);
 }
 
-void
+int
 os_discard_shared(void *at, size_t size)
 {
-    madvise(at, size, MADV_REMOVE);
+    return madvise(at, size, MADV_REMOVE) < 0 ? -errno : 0;
 }
 
 void

@@ -133,6 +133,9 @@ int os_pidfd_signal(int pidfd, int signal);
  * -ECHILD when somebody else took it. */
 int os_pidfd_reap(int pidfd, struct os_exit *out);
 
+/* Kills a child of the calling process that nobody has reaped, and reaps it. */
+void os_child_end(int pid);
+
 /* The calling process dies of SIGKILL when the thread that made it ends.
  * -ESRCH when `parent` is its parent no longer. */
 int os_die_with(int parent);
@@ -146,10 +149,10 @@ void os_signals_default(void);
 
 _Noreturn void os_exit_now(int code);
 
-/* User and group ids, all of them, and capabilities: to compare. */
+/* What the process may do, to be compared only: user, group and supplementary
+ * ids, all sets of capabilities, no_new_privs and seccomp. */
 struct os_rights {
-    uint32_t ids[6];
-    uint64_t capabilities[3]; /* permitted, effective, inheritable */
+    uint64_t digest;
 };
 
 int os_rights(struct os_rights *out);
@@ -175,7 +178,7 @@ int os_map_part(void **out, size_t size, int fd, size_t offset,
 int os_map_private_at(void *at, size_t size); /* over what is there */
 int os_protect(void *at, size_t size, unsigned access);
 void os_unmap(void *at, size_t size);
-void os_discard_shared(void *at, size_t size); /* gives the pages back */
+int os_discard_shared(void *at, size_t size); /* gives the pages back */
 void os_keep_out_of_core(void *at, size_t size);
 
 /* --- robust.c: the kernel's note at a thread's death */
@@ -226,6 +229,7 @@ int os_send(int end, const void *data, size_t size, const int *fds,
             unsigned fd_count);
 int os_receive(int end, void *data, size_t size, int *fds, unsigned *fd_count);
 
+bool os_is_open(int fd);
 int os_open_null(void);
 int os_open_here(void); /* the working directory */
 int os_go_there(int directory);
@@ -237,6 +241,9 @@ void os_close_from(int lowest); /* it and all above */
 
 /* CPUs of the affinity mask, at least 1. Read anew. */
 unsigned os_cpu_affinity(void);
+
+/* CPUs that the system may ever have. */
+unsigned os_cpu_most(void);
 
 /* Restricts the calling thread to these CPUs. -EINVAL: none may be used. */
 int os_cpu_restrict(const unsigned *cpus, size_t count);

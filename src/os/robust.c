@@ -36,6 +36,14 @@ os_robust_offset(long *out)
     return status;
 }
 
+/* The lowest bit of a link says that the next node is a priority-inheriting
+ * mutex; it is no part of the address. */
+static void **
+node_at(void *link)
+{
+    return (void **)((uintptr_t)link & ~(uintptr_t)1);
+}
+
 /* `pending` is set around each change: a thread killed between two stores is
  * still certified, and the list is never walked half linked. */
 int
@@ -53,7 +61,7 @@ os_robust_link(void **node)
     atomic_signal_fence(memory_order_seq_cst);
     /* glibc's heads link to themselves when empty. */
     if (head->list != (void *)&head->list)
-        ((void **)head->list)[-1] = (void *)node;
+        node_at(head->list)[-1] = (void *)node;
     head->list = (void *)node;
     atomic_signal_fence(memory_order_seq_cst);
     head->pending = NULL;
@@ -69,11 +77,11 @@ os_robust_unlink(void **node)
         return;
     head->pending = (void *)node;
     atomic_signal_fence(memory_order_seq_cst);
-    void **next = node[0];
-    void **previous = node[-1];
-    if ((void *)next != (void *)&head->list)
-        next[-1] = (void *)previous;
-    *previous = (void *)next;
+    void *next = node[0];
+    void **previous = node_at(node[-1]);
+    if (next != (void *)&head->list)
+        node_at(next)[-1] = node[-1];
+    *previous = next;
     atomic_signal_fence(memory_order_seq_cst);
     head->pending = NULL;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <locale.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -145,8 +146,8 @@ struct attributes {
     uint64_t deadline[3];
 };
 
-void
-os_thread_remember(struct os_thread_state *state)
+static void
+read_state(struct os_thread_state *state)
 {
     struct attributes attributes = {.size = sizeof attributes};
     const int before = errno;
@@ -160,27 +161,46 @@ os_thread_remember(struct os_thread_state *state)
     errno = before;
 }
 
+/* Keys are given out lowest first, so a key made on trial says whether more
+ * than the first few are in use. That is asked again and again: a program that
+ * frees a low key between two looks, with more than KEYS_SEEN in use, goes
+ * unnoticed.
+ */
+static atomic_uint keys_end = KEYS_SEEN;
+
+static void
+look_at_keys(void)
+{
+    pthread_key_t trial;
+
+    if (pthread_key_create(&trial, NULL) != 0)
+        trial = KEYS_SEEN; /* all are in use */
+    else
+        pthread_key_delete(trial);
+    if (trial >= KEYS_SEEN)
+        atomic_store_explicit(&keys_end, PTHREAD_KEYS_MAX,
+                              memory_order_relaxed);
+}
+
 /* Values under keys that other libraries made would be seen by the next task.
- * Keys are given out lowest first, so one key made on trial says whether more
- * than the first few have ever been in use. */
+ */
 static bool
 foreign_values(void)
 {
-    static atomic_uint seen = KEYS_SEEN;
-    pthread_key_t trial;
-
-    if (pthread_key_create(&trial, NULL) == 0) {
-        pthread_key_delete(trial);
-        if (trial >= KEYS_SEEN)
-            atomic_store_explicit(&seen, PTHREAD_KEYS_MAX,
-                                  memory_order_relaxed);
-    }
-    const unsigned end = atomic_load_explicit(&seen, memory_order_relaxed);
+    look_at_keys();
+    const unsigned end = atomic_load_explicit(&keys_end, memory_order_relaxed);
 
     for (pthread_key_t key = 0; key < end; key++)
         if (pthread_getspecific(key))
             return true;
     return false;
+}
+
+void
+os_thread_remember(struct os_thread_state *state)
+{
+    look_at_keys();
+    read_state(state);
 }
 
 /* Rounding, exceptions and precision as a fresh thread has them. fesetenv would
@@ -205,7 +225,8 @@ os_thread_restore(const struct os_thread_state *state)
     bool restored = true;
 
     reset_floating_point();
-    os_thread_remember(&now);
+    uselocale(LC_GLOBAL_LOCALE);
+    read_state(&now);
     if (memcmp(now.cpus, state->cpus, sizeof now.cpus) != 0)
         restored = syscall(SYS_sched_setaffinity, 0, sizeof state->cpus,
                            state->cpus) == 0;
@@ -215,7 +236,8 @@ os_thread_restore(const struct os_thread_state *state)
         restored = restored && syscall(SYS_sched_setscheduler, 0, state->policy,
                                        &parameter) == 0;
     }
-    if (now.nice != state->nice)
+    /* A class of real time hides the nice value that lies behind it. */
+    if (now.nice != state->nice || now.policy != state->policy)
         restored = restored && setpriority(PRIO_PROCESS, 0, state->nice) == 0;
     return restored && !foreign_values();
 }

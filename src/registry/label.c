@@ -1,8 +1,9 @@
 /* Labels lie in the registry's file; which label an object has is found through
- * an index in private memory: open addressing, entries 0 (never used) or label
- * number + 1, set once by compare-and-swap and never cleared. A label that was
- * taken away keeps its place in the index and may serve another object whose
- * probe meets it. A label is changed by whoever makes its sequence odd. */
+ * an index in private memory: open addressing, entries EMPTY (never used), GONE
+ * (its label was taken away) or label number + 1. Writers take turns; readers
+ * take none: they follow an entry and believe the label only if it names the
+ * object and its sequence stood still. A freed label's number waits in a list
+ * through the labels themselves. */
 #include "registry/label.h"
 
 #include "base/why.h"
@@ -17,11 +18,37 @@
 
 enum {
     INDEX = 2 * LABEL_MOST,
-    PROBES = 128
+    PROBES = 512,
+    EMPTY = 0
 };
 
+#define GONE UINT32_MAX
+
 static _Atomic(_Atomic uint32_t *) index_here; /* NULL until the first label */
-static _Atomic uint64_t page_left; /* page << 8 | labels left in it, else 0 */
+
+/* Under `writing`. */
+static struct {
+    atomic_flag writing;
+    uint32_t first_free; /* number + 1 of a freed label; the next one's is in
+                            its pid */
+    uint32_t page, left; /* labels left in the page claimed last */
+} labels = {.writing = ATOMIC_FLAG_INIT};
+
+/* For a few hundred instructions, which nothing interrupts but the scheduler.
+ */
+static void
+write_begin(void)
+{
+    while (atomic_flag_test_and_set_explicit(&labels.writing,
+                                             memory_order_acquire))
+        os_pause();
+}
+
+static void
+write_end(void)
+{
+    atomic_flag_clear_explicit(&labels.writing, memory_order_release);
+}
 
 static struct label *
 label_at(unsigned number)
@@ -76,61 +103,42 @@ claim_page(void)
     return why_set(WEFT_EAGAIN, "all %d labels are taken", LABEL_MOST);
 }
 
-/* The number of a label that no object has yet. */
+/* The number of a label that no object has. */
 static int
 fresh_label(void)
 {
-    uint64_t left = atomic_load(&page_left);
+    const uint32_t freed = labels.first_free;
 
-    for (;;) {
-        if ((left & 0xff) == 0) {
-            const int page = claim_page();
-
-            if (page < 0)
-                return page;
-            /* Claimers that race leave up to seven labels unused. */
-            atomic_store(&page_left, (uint64_t)page << 8 | (LABEL_PAGE - 1));
-            return page * LABEL_PAGE + LABEL_PAGE - 1;
-        }
-        if (atomic_compare_exchange_weak(&page_left, &left, left - 1))
-            return (int)((left >> 8) * LABEL_PAGE + (left & 0xff) - 1);
+    if (freed) {
+        labels.first_free = atomic_load(&label_at(freed - 1)->pid);
+        return (int)(freed - 1);
     }
+    if (labels.left == 0) {
+        const int page = claim_page();
+
+        if (page < 0)
+            return page;
+        labels.page = (uint32_t)page;
+        labels.left = LABEL_PAGE;
+    }
+    return (int)(labels.page * LABEL_PAGE + --labels.left);
 }
 
-static uint32_t
-label_lock(struct label *label)
+/* `object` NULL: nobody's. */
+static void
+label_write(struct label *label, const void *object, const char *name,
+            uint32_t pid)
 {
-    for (;;) {
-        uint32_t sequence =
-            atomic_load_explicit(&label->sequence, memory_order_relaxed) & ~1u;
+    const uint32_t sequence =
+        atomic_load_explicit(&label->sequence, memory_order_relaxed) & ~1u;
 
-        if (atomic_compare_exchange_weak_explicit(
-                &label->sequence, &sequence, sequence + 1, memory_order_acquire,
-                memory_order_relaxed))
-            return sequence;
-        os_pause();
-    }
-}
-
-/* Gives the label to the object if it is free or the object's already. */
-static bool
-label_write(struct label *label, const void *object, const char *name)
-{
-    const uint32_t sequence = label_lock(label);
-    const uint64_t whose =
-        atomic_load_explicit(&label->object, memory_order_relaxed);
-    const bool ok = whose == 0 || whose == (uintptr_t)object;
-
-    if (ok) {
-        record_text_put(label->name, 32, name ? name : "");
-        atomic_store_explicit(&label->pid, (uint32_t)os_process_id(),
-                              memory_order_release);
-        atomic_store_explicit(&label->object, name ? (uintptr_t)object : 0,
-                              memory_order_release);
-    }
+    atomic_store_explicit(&label->sequence, sequence + 1, memory_order_relaxed);
+    record_text_put(label->name, 32, name);
+    atomic_store_explicit(&label->pid, pid, memory_order_release);
+    atomic_store_explicit(&label->object, (uintptr_t)object,
+                          memory_order_release);
     /* release: pairs with the first acquire in label_read */
     atomic_store_explicit(&label->sequence, sequence + 2, memory_order_release);
-    return ok;
 }
 
 static bool
@@ -162,64 +170,69 @@ label_find(const void *object, char out[TEXT_NAME])
         const uint32_t entry = atomic_load_explicit(
             &here[(hash(object) + i) % INDEX], memory_order_acquire);
 
-        if (entry == 0)
+        if (entry == EMPTY)
             return false;
-        if (label_read(label_at(entry - 1), object, out))
+        if (entry != GONE && label_read(label_at(entry - 1), object, out))
             return true;
     }
     return false;
 }
 
-static bool
-has_label(const _Atomic uint32_t *entry, const void *object)
+/* The object's entry, else where it could get one, else NULL. */
+static _Atomic uint32_t *
+find_entry(_Atomic uint32_t *here, const void *object, bool *found)
 {
-    const uint32_t number = atomic_load_explicit(entry, memory_order_acquire);
+    _Atomic uint32_t *usable = NULL;
 
-    return number &&
-           atomic_load_explicit(&label_at(number - 1)->object,
-                                memory_order_acquire) == (uintptr_t)object;
+    *found = false;
+    for (unsigned i = 0; i < PROBES; i++) {
+        _Atomic uint32_t *at = &here[(hash(object) + i) % INDEX];
+        const uint32_t entry = atomic_load_explicit(at, memory_order_relaxed);
+
+        if ((entry == EMPTY || entry == GONE) && !usable)
+            usable = at;
+        if (entry == EMPTY)
+            break;
+        if (entry != GONE &&
+            atomic_load(&label_at(entry - 1)->object) == (uintptr_t)object) {
+            *found = true;
+            return at;
+        }
+    }
+    return usable;
 }
 
-/* Puts a fresh label into an empty place of the index. */
-static int
-place_fresh(_Atomic uint32_t *entry, const void *object, const char *name)
+static void
+take_away(_Atomic uint32_t *entry)
 {
-    const int number = fresh_label();
-    uint32_t empty = 0;
+    const uint32_t number = atomic_load(entry);
 
-    if (number < 0)
-        return number;
-    label_write(label_at((unsigned)number), object, name);
-    if (atomic_compare_exchange_strong(entry, &empty, (uint32_t)number + 1))
-        return 0;
-    /* Somebody took the place meanwhile: let the object look again. The label
-     * stays unused, which the rarity of the race pays for. */
-    label_write(label_at((unsigned)number), object, NULL);
-    return 1;
+    atomic_store(entry, GONE);
+    label_write(label_at(number - 1), NULL, "", labels.first_free);
+    labels.first_free = number;
 }
 
 static int
 label_set(_Atomic uint32_t *here, const void *object, const char *name)
 {
-    const unsigned start = hash(object);
+    const uint32_t pid = (uint32_t)self_process()->pid;
+    bool found;
+    _Atomic uint32_t *entry = find_entry(here, object, &found);
 
-    for (unsigned i = 0; i < PROBES; i++)
-        if (has_label(&here[(start + i) % INDEX], object) &&
-            label_write(label_at(here[(start + i) % INDEX] - 1), object, name))
-            return 0;
-    for (unsigned i = 0; name && i < PROBES; i++) {
-        _Atomic uint32_t *entry = &here[(start + i) % INDEX];
-        int status = 1;
-
-        if (atomic_load(entry) == 0)
-            status = place_fresh(entry, object, name);
-        if (status <= 0)
-            return status;
-        if (label_write(label_at(atomic_load(entry) - 1), object, name))
-            return 0;
+    if (!name) {
+        if (found)
+            take_away(entry);
+        return 0;
     }
-    return name ? why_set(WEFT_EAGAIN, "all %d labels are taken", LABEL_MOST)
-                : 0;
+    if (!entry)
+        return why_set(WEFT_EAGAIN, "the index of labels is full");
+    const int number = found ? (int)atomic_load(entry) - 1 : fresh_label();
+
+    if (number < 0)
+        return number;
+    label_write(label_at((unsigned)number), object, name, pid);
+    atomic_store_explicit(entry, (uint32_t)number + 1, memory_order_release);
+    return 0;
 }
 
 int
@@ -238,7 +251,11 @@ weft_label(const void *object, const char *name)
 
     if (!here)
         return why_because(WEFT_ENOMEM, "weft_label");
-    return label_set(here, object, name);
+    write_begin();
+    const int status = label_set(here, object, name);
+
+    write_end();
+    return status;
 }
 
 void
@@ -246,7 +263,8 @@ label_forked(void)
 {
     _Atomic uint32_t *here = atomic_exchange(&index_here, NULL);
 
-    atomic_store(&page_left, 0);
+    labels.first_free = labels.left = 0;
+    write_end(); /* whoever wrote is not here */
     if (here)
         os_unmap((void *)here, INDEX * sizeof *here);
 }

@@ -24,7 +24,8 @@ enum {
     PAGE = OS_PAGE,
     STRIDE = 2 * PAGE, /* from slot to slot */
     BLOCK_BYTES = SLOT_BLOCK * STRIDE,
-    OWNER_BYTES = LABEL_PAGES * 4
+    OWNER_BYTES = LABEL_PAGES * 4,
+    SWEEPS = 1000 /* while others are clearing blocks */
 };
 
 #define CONDEMNED 0x80000000u
@@ -180,15 +181,34 @@ is_dead(uint32_t pid)
     return fd == -ESRCH;
 }
 
+/* Gives the pages of a block's slots back, which clears them. Where private
+ * pages lie between them the range is not taken as a whole. */
 static void
-free_block(unsigned block, uint32_t pid)
+discard_block(unsigned block)
 {
-    if (protect_block(block, OS_READ | OS_WRITE) < 0)
-        return; /* its pages stay; a later claimer clears them */
-    os_discard_shared(block ? block_at(block) : block_at(0) + STRIDE,
-                      block ? BLOCK_BYTES : BLOCK_BYTES - STRIDE);
-    (void)protect_block(block, OS_READ);
-    atomic_compare_exchange_strong(&owners()[block], &pid, 0);
+    const unsigned first = block == 0 ? 1 : 0;
+
+    if (os_discard_shared(block_at(block) + (size_t)first * STRIDE,
+                          BLOCK_BYTES - (size_t)first * STRIDE) == 0)
+        return;
+    for (unsigned s = first; s < SLOT_BLOCK; s++)
+        (void)os_discard_shared(slot_at(block * SLOT_BLOCK + s), PAGE);
+}
+
+/* Takes the block from its dead owner, clears it and sets it free. Only who
+ * wins the compare-and-swap does so. */
+static void
+free_block(unsigned block, uint32_t owner)
+{
+    const uint32_t us = (uint32_t)os_process_id() | CONDEMNED;
+
+    if (!atomic_compare_exchange_strong(&owners()[block], &owner, us))
+        return;
+    if (protect_block(block, OS_READ | OS_WRITE) == 0) {
+        discard_block(block);
+        (void)protect_block(block, OS_READ);
+    }
+    atomic_store(&owners()[block], 0);
 }
 
 void
@@ -214,21 +234,23 @@ registry_reclaim(int pid)
             free_block(b, owner);
 }
 
-/* Processes whose parent died too were reaped by nobody here. */
+/* Processes whose parent died too were reaped by nobody here. Whether blocks
+ * were freed, or are just being freed by somebody else. */
 static bool
 sweep(void)
 {
-    bool found = false;
+    bool hope = false;
 
     for (unsigned b = 0; b < registry.blocks; b++) {
         const uint32_t owner = atomic_load(&owners()[b]);
 
         if (owner && is_dead(owner & ~CONDEMNED)) {
             free_block(b, owner);
-            found = true;
+            hope = true;
         }
+        hope = hope || owner == 0 || owner & CONDEMNED;
     }
-    return found;
+    return hope;
 }
 
 static void
@@ -288,18 +310,36 @@ take_slot(void)
     return NULL;
 }
 
+/* What the last one in it left. The sequence goes on, so that no reader takes
+ * the two for one. */
+static struct slot *
+cleared(struct slot *slot)
+{
+    const uint32_t sequence = atomic_load(&slot->identity.sequence);
+
+    memset((void *)&slot->hot, 0, sizeof slot->hot);
+    slot->identity = (struct slot_identity){.sequence = sequence};
+    atomic_store(&slot->held_count, 0);
+    atomic_store(&slot->stack_count, 0);
+    return slot;
+}
+
 struct slot *
 registry_claim(void)
 {
     struct slot *slot = take_slot();
+    int status = 0;
 
-    if (slot)
-        return slot;
-    int status = claim_block();
-
-    if (status == WEFT_EAGAIN && sweep())
+    while (!slot && status == 0) {
         status = claim_block();
-    return status < 0 ? NULL : take_slot();
+        for (int i = 0; i < SWEEPS && status == WEFT_EAGAIN && sweep(); i++) {
+            os_pause();
+            status = claim_block();
+        }
+        if (status == 0)
+            slot = take_slot(); /* others may have been faster */
+    }
+    return slot ? cleared(slot) : NULL;
 }
 
 void

@@ -17,10 +17,12 @@
 _Thread_local struct self *self_here;
 void (*self_ending)(struct self *self);
 void (*self_copied)(void);
+void (*self_main_ending)(void);
 
 static struct self process_block; /* its record and slot only */
 static struct self main_block;    /* of the main thread */
-static struct self nobody;        /* for threads that no memory was left for */
+/* For threads that no memory was left for; nothing may be kept in it. */
+static struct self nobody = {.bell = -1};
 
 static int pid_here, parent_pid_here; /* read-only once open */
 
@@ -34,13 +36,20 @@ static bool key_is_made;
 static void
 thread_ends(void *self)
 {
-    self_end(self);
+    if (self != &main_block)
+        self_end(self);
+    else if (self_main_ending)
+        self_main_ending();
 }
 
 /* The program called fork(): the copy is a program of its own. */
 static void
 copied(void)
 {
+    /* The thread that forked is the copy's main thread; what it was here is
+     * nobody's. */
+    if (self_here && self_here->heap)
+        (void)pthread_setspecific(key, NULL);
     self_forked(NULL, 0);
     if (self_copied)
         self_copied();
@@ -66,7 +75,8 @@ self_write(struct self *self)
 {
     weft_worker *record = &self->record;
 
-    record->pid = pid_here;
+    if (record->pid == 0)
+        record->pid = pid_here;
     record->since.ns = os_now();
     if (!self->slot && registry_is_open())
         self->slot = registry_claim();
@@ -84,7 +94,7 @@ open_process(const char *name, int parent)
     process_block.record = (weft_worker){.kind = WEFT_PROCESS,
                                          .state = WEFT_RUNNING,
                                          .tid = pid_here,
-                                         .parent = parent,
+                                         .parent = parent ? parent_pid_here : 0,
                                          .main = parent == 0};
     set_name(&process_block.record, name);
     self_write(&process_block);
@@ -125,7 +135,6 @@ adopt_foreign(int tid)
     if (!self || !key_is_made || pthread_setspecific(key, self) != 0) {
         free(self);
         nobody.record.pid = os_process_id();
-        nobody.bell = -1;
         return &nobody;
     }
     struct text name = text_over(self->record.name, sizeof self->record.name);
@@ -149,6 +158,8 @@ self_adopt(void)
 
     self_open();
     self_here = tid == os_process_id() ? &main_block : adopt_foreign(tid);
+    if (self_here == &main_block && key_is_made)
+        (void)pthread_setspecific(key, &main_block);
     return self_here;
 }
 

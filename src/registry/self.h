@@ -34,6 +34,14 @@ void self_open(void);
 
 struct self *self_adopt(void);
 
+/* Whether there was no memory for the thread's own block: then it shares one
+ * with others like it, and nothing may be kept there. */
+static inline bool
+self_is_shared(const struct self *self)
+{
+    return self->record.tid == 0;
+}
+
 static inline struct self *
 self_get(void)
 {
@@ -42,9 +50,9 @@ self_get(void)
     return __builtin_expect(self != NULL, 1) ? self : self_adopt();
 }
 
-/* Readies a block that no thread has taken yet, with a slot if there is one.
- * The record's name, kind, flags and parent are the caller's to have set; pid
- * and time are filled in. */
+/* Readies a block that no thread has taken yet, with a slot if there is one. The
+ * record's name, kind, flags and parent are the caller's to have set; the time is
+ * filled in, and the pid if it is 0. */
 void self_write(struct self *self);
 
 /* The calling thread takes the block as its own, with its true id. */
@@ -62,6 +70,10 @@ extern void (*self_ending)(struct self *self);
 
 /* The record of this process. */
 const weft_worker *self_process(void);
+
+/* Called when the main thread ends while others go on; set once, by a layer
+ * above. */
+extern void (*self_main_ending)(void);
 
 /* In a fresh copy of the process. `name` NULL: it is no worker of the program
  * but a program of its own, and opens a registry of its own when needed. */

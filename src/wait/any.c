@@ -191,14 +191,18 @@ int
 any_wait(struct any_source *sources, size_t count, size_t from,
          const struct wait_terms *terms)
 {
-    struct any any = {.sources = sources, .count = count, .from = from};
+    struct any any = {
+        .sources = sources, .count = count, .from = count ? from % count : 0};
     size_t nearest = count;
 
     self_get();
     int status = gather_fds(&any);
 
-    if (status == 0)
-        status = look(&any, &nearest);
+    if (status < 0) {
+        free(any.polls);
+        return status; /* it has said why */
+    }
+    status = look(&any, &nearest);
     if (status == 0 && nearest == count && terms->until <= 0)
         status = WEFT_ETIMEDOUT;
     if (status == 0 && nearest == count) {

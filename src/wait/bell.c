@@ -3,6 +3,8 @@
 #include "base/why.h"
 #include "os/os.h"
 
+#include <weft/status.h>
+
 enum {
     STACK = 64 << 10,
     SLICE = 10000000 /* ns */
@@ -49,6 +51,8 @@ bell_slice(const struct self *self)
 int
 bell_get(struct self *self)
 {
+    if (self_is_shared(self))
+        return why_because(WEFT_ENOMEM, "cannot adopt this thread");
     if (self->bell < 0) {
         const int fd = os_event_open();
 

@@ -54,9 +54,11 @@ wait_withdraw(struct self *self)
 /* The word, its holder's certificate, and the thread's stop words. */
 static unsigned
 gather(struct os_wait *out, const struct wait_word *word, uint32_t old,
-       const struct wait_terms *terms)
+       const struct wait_terms *terms, bool *all)
 {
-    const struct self *self = self_here;
+    const struct stop *stop =
+        terms->stubborn || self_here->shield ? NULL : self_here->stop;
+
     unsigned count = 0;
 
     out[count++] = (struct os_wait){&word->value, old, terms->shared};
@@ -66,10 +68,9 @@ gather(struct os_wait *out, const struct wait_word *word, uint32_t old,
         out[count++] =
             (struct os_wait){certificate, atomic_load(certificate), true};
     }
-    if (!terms->stubborn && self->shield == 0)
-        for (const struct stop *stop = self->stop; stop && count < CHAIN;
-             stop = stop->outer)
-            out[count++] = (struct os_wait){stop->asked, 0, stop->remote};
+    for (; stop && count < CHAIN; stop = stop->outer)
+        out[count++] = (struct os_wait){stop->asked, 0, stop->remote};
+    *all = stop == NULL;
     return count;
 }
 
@@ -78,7 +79,10 @@ static void
 sleep_once(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
 {
     struct os_wait waits[CHAIN + 2];
-    const unsigned count = gather(waits, word, old, terms);
+    bool all;
+    const unsigned count = gather(waits, word, old, terms, &all);
+    const int64_t slice = os_now() + SLICE;
+    const int64_t sliced = slice < terms->until ? slice : terms->until;
 
     if (terms->holder && certificate_says_dead(terms->holder))
         return;
@@ -87,15 +91,20 @@ sleep_once(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
         return;
     }
     if (!atomic_load_explicit(&single_word, memory_order_relaxed)) {
-        if (os_futex_wait_any(waits, count, terms->until) != -ENOSYS)
+        if (os_futex_wait_any(waits, count, all ? terms->until : sliced) !=
+            -ENOSYS)
             return;
         atomic_store_explicit(&single_word, true, memory_order_relaxed);
     }
-    const int64_t slice = os_now() + SLICE;
+    (void)os_futex_wait(&word->value, old, sliced, terms->shared);
+}
 
-    (void)os_futex_wait(&word->value, old,
-                        slice < terms->until ? slice : terms->until,
-                        terms->shared);
+/* The kernel wakes one waiter at a death; that one wakes the others. */
+static int
+pass_on_death(const struct slot *holder)
+{
+    os_futex_wake(&holder->certificate, INT_MAX, true);
+    return WEFT_OWNER_DIED;
 }
 
 /* Whether the wait is over; *status says how. */
@@ -109,7 +118,7 @@ is_over(const struct wait_word *word, uint32_t old,
     if (!terms->stubborn && stop_pending(self_here))
         *status = WEFT_ECANCELED;
     else if (terms->holder && certificate_says_dead(terms->holder))
-        *status = WEFT_OWNER_DIED;
+        *status = pass_on_death(terms->holder);
     else if (terms->until != OS_NEVER && os_now() >= terms->until)
         *status = WEFT_ETIMEDOUT;
     return *status != 0;
@@ -169,10 +178,10 @@ wait_sleep(int64_t until)
     const struct wait_terms terms = {.until = until, .kind = SLOT_WAIT_SLEEP};
     struct wait_word never = {0};
 
+    if (until <= os_now())
+        return 0; /* no wait, and so nothing for a stop to end */
     if (stop_pending(self_get()))
         return WEFT_ECANCELED;
-    if (until <= 0)
-        return 0;
     const int status = park(&never, 0, &terms);
 
     return status == WEFT_ETIMEDOUT ? 0 : status;

@@ -23,6 +23,10 @@ weft_at_end(void (*fn)(void *arg), void *arg)
     struct self *self = self_get();
     struct at_end *added = malloc(sizeof *added);
 
+    if (self_is_shared(self)) {
+        free(added);
+        added = NULL;
+    }
     if (!added)
         return why_because(WEFT_ENOMEM, "weft_at_end");
     *added = (struct at_end){fn, arg, self->at_end};

@@ -80,14 +80,15 @@ child_read_nothing(void)
 
 /* The caller's outputs and directory; nothing else open. */
 static void
-take_fds(const int fds[WIRE_FDS])
+take_fds(const int fds[WIRE_FDS], uint32_t closed)
 {
-    if (fds[WIRE_STDOUT] >= 0)
-        (void)os_move(fds[WIRE_STDOUT], 1);
-    if (fds[WIRE_STDERR] >= 0)
-        (void)os_move(fds[WIRE_STDERR], 2);
-    if (fds[WIRE_HERE] >= 0)
-        (void)os_go_there(fds[WIRE_HERE]);
+    if ((fds[WIRE_STDOUT] >= 0 && os_move(fds[WIRE_STDOUT], 1) < 0) ||
+        (fds[WIRE_STDERR] >= 0 && os_move(fds[WIRE_STDERR], 2) < 0) ||
+        (fds[WIRE_HERE] >= 0 && os_go_there(fds[WIRE_HERE]) < 0))
+        os_exit_now(LOST); /* rather not at all than in the wrong place */
+    for (int fd = 1; fd <= 2; fd++)
+        if (closed & 1u << fd)
+            os_close(fd);
     os_close_from(3);
 }
 
@@ -124,6 +125,17 @@ take_part(const struct wire_request *request)
 }
 
 static void
+wait_for_go(void)
+{
+    uint32_t go;
+
+    while ((go = atomic_load(&child.control->go)) == WIRE_WAIT)
+        (void)os_futex_wait(&child.control->go, WIRE_WAIT, OS_NEVER, true);
+    if (go != WIRE_GO)
+        os_exit_now(LOST);
+}
+
+static void
 run(void *unused)
 {
     (void)unused;
@@ -155,7 +167,7 @@ child_run(const struct wire_request *request, const int fds[WIRE_FDS])
         os_exit_now(LOST);
     (void)os_group_lead();
     map_share(request, fds[WIRE_SHARE]);
-    take_fds(fds);
+    take_fds(fds, request->closed);
     restrict_cpus(request);
     take_part(request);
     child.fn = image_find(&request->fn);
@@ -163,6 +175,7 @@ child_run(const struct wire_request *request, const int fds[WIRE_FDS])
         os_exit_now(LOST); /* the caller has looked for it too */
     void *stack = make_stack(request->stack_size);
 
+    wait_for_go();
     os_signals_set(&request->mask);
     atomic_store(&child.report->phase, WIRE_RUNS);
     os_trampoline(run, NULL, stack);

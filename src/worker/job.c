@@ -64,6 +64,7 @@ job_new(weft_kind kind, const weft_task *task, const char *name)
     if (!job)
         return NULL;
     atomic_init(&job->references, 1);
+    atomic_init(&job->handles, 1);
     atomic_init(&job->phase, task->delay > 0 && kind != WEFT_SERIAL
                                  ? JOB_DELAYED
                                  : JOB_READY);
@@ -115,9 +116,11 @@ job_is_canceled(weft_job *job)
 }
 
 void
-job_begun(weft_job *job)
+job_begun(weft_job *job, int64_t when)
 {
-    job->begun = os_now();
+    job->begun = when;
+    job->outcome.pid = job->kind == WEFT_PROCESS ? atomic_load(&job->tid)
+                                                 : self_process()->pid;
     atomic_store_explicit(&job->phase, JOB_BEGUN, memory_order_relaxed);
     if (job->timeout <= 0)
         return;
@@ -144,13 +147,25 @@ final_status(const weft_job *job)
 
     if (atomic_load(&job->phase) != JOB_BEGUN)
         return WEFT_ECANCELED;
-    if (job->outcome.status == WEFT_OK)
-        return WEFT_OK;
+    if (job->outcome.status == WEFT_OK ||
+        (job->outcome.status == WEFT_EDIED && !job->killed_for_it))
+        return job->outcome.status;
     if (asked & JOB_STOP_TIMEOUT)
         return WEFT_ETIMEDOUT;
     if (asked & JOB_STOP_ASKED)
         return WEFT_ECANCELED;
     return job->outcome.status;
+}
+
+/* By the last handle's holder or by who ends the job; once. */
+static void
+report_unobserved(weft_job *job)
+{
+    const int status = job->outcome.status;
+
+    if (status < 0 && status != WEFT_ECANCELED &&
+        !atomic_exchange(&job->seen, true))
+        runtime_unobserved(job);
 }
 
 static void
@@ -177,14 +192,16 @@ job_end(weft_job *job)
     }
     if (job->timed)
         timer_cancel(&job->timer);
-    runtime_remove(job);
     /* Sequentially consistent, as weft_fd's and job_watch's looks are: who
      * comes too late to be told sees that it has ended. */
     wait_post(&job->ended, 1, INT_MAX);
     tell_watchers(job);
     if (job->scope)
         scope_ended(job->scope, job);
-    weft_release(job);
+    if (atomic_load(&job->handles) == 0)
+        report_unobserved(job);
+    runtime_remove(job); /* last: the exit waits for the report too */
+    job_drop(job);
 }
 
 void
@@ -371,22 +388,6 @@ weft_fd(weft_job *job)
     return fd < 0 ? why_system(fd, "weft_fd") : fd;
 }
 
-weft_job *
-weft_retain(weft_job *job)
-{
-    if (job)
-        atomic_fetch_add_explicit(&job->references, 1, memory_order_relaxed);
-    return job;
-}
-
-static bool
-is_unobserved_failure(const weft_job *job)
-{
-    return job_has_ended(job) && job->outcome.status < 0 &&
-           job->outcome.status != WEFT_ECANCELED &&
-           !atomic_load_explicit(&job->seen, memory_order_relaxed);
-}
-
 static void
 job_free(weft_job *job)
 {
@@ -400,19 +401,41 @@ job_free(weft_job *job)
     free(job);
 }
 
+weft_job *
+job_keep(weft_job *job)
+{
+    atomic_fetch_add_explicit(&job->references, 1, memory_order_relaxed);
+    return job;
+}
+
 void
-weft_release(weft_job *job)
+job_drop(weft_job *job)
 {
     /* release: what this holder did is done before; acquire: the last one sees
      * it all */
-    if (!job || atomic_fetch_sub_explicit(&job->references, 1,
-                                          memory_order_acq_rel) != 1)
+    if (atomic_fetch_sub_explicit(&job->references, 1, memory_order_acq_rel) ==
+        1)
+        job_free(job);
+}
+
+weft_job *
+weft_retain(weft_job *job)
+{
+    if (!job)
+        return NULL;
+    atomic_fetch_add(&job->handles, 1);
+    return job_keep(job);
+}
+
+void
+weft_release(weft_job *job)
+{
+    if (!job)
         return;
-    if (is_unobserved_failure(job)) {
-        atomic_store(&job->references, 1); /* the hook may retain it */
-        runtime_unobserved(job);
-        if (atomic_fetch_sub(&job->references, 1) != 1)
-            return;
-    }
-    job_free(job);
+    /* Sequentially consistent, as in job_end: the last handle goes and then
+     * looks for the end; the end comes and then looks for handles. */
+    if (atomic_fetch_sub(&job->handles, 1) == 1 &&
+        atomic_load(&job->ended.value) != 0)
+        report_unobserved(job);
+    job_drop(job);
 }

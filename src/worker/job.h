@@ -55,7 +55,8 @@ enum job_phase {
 };
 
 struct weft_job {
-    _Atomic unsigned references;
+    _Atomic unsigned references; /* what keeps the memory; handles included */
+    _Atomic unsigned handles;    /* what a user, or a scope, holds */
     _Atomic uint32_t phase;
     struct wait_word ended; /* 0, then 1 for good; release: pairs with the
                                acquire of whoever reads the outcome */
@@ -68,7 +69,8 @@ struct weft_job {
     weft_job *next_attended;
     struct list live; /* runtime's list; under its lock */
     struct timer timer;
-    bool timed; /* the timer was used; read-only after begin */
+    bool timed;         /* the timer was used */
+    bool killed_for_it; /* it died of what a stop request led to */
 
     struct lock lock;
     struct list watches; /* under lock */
@@ -113,8 +115,8 @@ int job_launch(weft_job *job);
  * is left to do. By who would run it, as the next. */
 bool job_is_canceled(weft_job *job);
 
-/* READY -> BEGUN; its time, and its timeout, begin. */
-void job_begun(weft_job *job);
+/* READY -> BEGUN; its time, and its timeout, began at `when`. */
+void job_begun(weft_job *job, int64_t when);
 
 /* Ends it: the outcome is complete but for status, which is made from what
  * happened. Gives the reference back that the runtime held. */
@@ -142,6 +144,12 @@ bool job_is_mine(const weft_job *job);
 
 /* Waits for its end. 0, WEFT_ETIMEDOUT, WEFT_ECANCELED; no sentence. */
 int job_wait(weft_job *job, int64_t until, bool stubborn);
+
+/* The library's own references, which keep the memory and nothing else. A
+ * failure is reported when the last handle goes, or at the end if that comes
+ * later. */
+weft_job *job_keep(weft_job *job);
+void job_drop(weft_job *job);
 
 /* Marks the outcome as known. */
 static inline void

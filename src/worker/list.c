@@ -48,6 +48,7 @@ read_worker(const weft_job *job, weft_worker *out)
     if (!slot || !tid || !record_read(slot, out) || out->tid != tid)
         return false;
     out->stopping = atomic_load(&job->stop.asked) != 0;
+    out->daemon = job->daemon;
     return job->kind == WEFT_SERIAL || strcmp(out->name, job->name) == 0 ||
            !job_has_ended(job);
 }
@@ -167,7 +168,8 @@ add_process(weft_job *job, void *context)
 {
     struct processes *list = context;
 
-    if (job->kind != WEFT_PROCESS || atomic_load(&job->phase) != JOB_BEGUN)
+    if (job->kind != WEFT_PROCESS || job_has_ended(job) ||
+        atomic_load(&job->phase) != JOB_BEGUN)
         return;
     if (list->count < list->max)
         weft_worker_of(job, &list->out[list->count]);

@@ -113,7 +113,8 @@ weft_outcome_of(weft_job *job)
 
         write_text(job, space, sizeof space);
         job->text = strdup(space);
-        job->outcome.text = job->text ? job->text : "";
+        job->outcome.text =
+            job->text ? job->text : weft_status_text(job->outcome.status);
     }
     lock_give(&job->lock);
     return &job->outcome;

@@ -6,6 +6,7 @@
 #include "worker/child.h"
 #include "worker/outcome.h"
 #include "worker/runtime.h"
+#include "worker/thread.h"
 #include "worker/wire.h"
 #include "worker/zygote.h"
 
@@ -39,9 +40,9 @@ enum watcher {
 };
 
 struct process {
-    _Atomic int watcher; /* enum watcher */
-    _Atomic int pidfd;   /* -1 before and after; closed under job->lock */
-    int share_fd;
+    _Atomic int watcher;   /* enum watcher */
+    _Atomic int pidfd;     /* -1 before and after; closed under job->lock */
+    int share_fd, here_fd; /* until the start */
     char *share; /* the mapped file; NULL once the result is copied, under
                     job->lock */
     size_t size;
@@ -102,7 +103,7 @@ check_options(const weft_worker_options *options)
         return why_set(WEFT_EINVAL, "worker.cpu_count is %zu",
                        options->cpu_count);
     for (size_t i = 0; i < options->cpu_count; i++)
-        if (options->cpus[i] >= WIRE_CPUS)
+        if (options->cpus[i] >= WIRE_CPUS || options->cpus[i] >= os_cpu_most())
             return why_set(WEFT_EINVAL, "worker.cpus names CPU %u",
                            options->cpus[i]);
     return 0;
@@ -190,6 +191,17 @@ fill_request(struct wire_request *request, const weft_job *job,
     return image_refer(task->fn, &request->fn);
 }
 
+/* Where the caller is at the start, however late the job begins. */
+static int
+note_directory(struct process *process)
+{
+    process->here_fd = os_open_here();
+    return process->here_fd < 0
+               ? why_system(process->here_fd,
+                            "cannot open the working directory")
+               : 0;
+}
+
 int
 process_prepare(weft_job *job, const weft_task *task)
 {
@@ -197,7 +209,7 @@ process_prepare(weft_job *job, const weft_task *task)
 
     if (!process)
         return why_because(WEFT_ENOMEM, "cannot make a process");
-    process->pidfd = process->share_fd = -1;
+    process->pidfd = process->share_fd = process->here_fd = -1;
     process->method = task->worker ? task->worker->method : WEFT_METHOD_DEFAULT;
     job->worker = process;
     int status = can_start(process->method);
@@ -208,6 +220,8 @@ process_prepare(weft_job *job, const weft_task *task)
         status = fill_request(&process->request, job, task);
     if (status == 0)
         status = make_share(process, task);
+    if (status == 0 && process->method != WEFT_FORK)
+        status = note_directory(process);
     return status;
 }
 
@@ -224,17 +238,19 @@ flush(FILE *stream)
     funlockfile(stream);
 }
 
+/* Something must go in a closed descriptor's place. */
 static int
-start_by_zygote(const struct process *process)
+start_by_zygote(struct process *process)
 {
-    int fds[WIRE_FDS] = {process->share_fd, 1, 2, os_open_here()};
+    int fds[WIRE_FDS] = {process->share_fd, 1, 2, process->here_fd};
 
-    if (fds[WIRE_HERE] < 0)
-        return why_system(fds[WIRE_HERE], "cannot open the working directory");
-    const int pid = zygote_start(&process->request, fds);
-
-    os_close(fds[WIRE_HERE]);
-    return pid;
+    process->request.closed = 0;
+    for (int fd = 1; fd <= 2; fd++)
+        if (!os_is_open(fd)) {
+            process->request.closed |= 1u << fd;
+            fds[fd] = process->share_fd;
+        }
+    return zygote_start(&process->request, fds);
 }
 
 static int
@@ -257,6 +273,13 @@ start_by_fork(const struct process *process)
 }
 
 static int
+start_copy(struct process *process)
+{
+    return process->method == WEFT_FORK ? start_by_fork(process)
+                                        : start_by_zygote(process);
+}
+
+static int
 watch(weft_job *job, int pid)
 {
     struct process *process = process_of(job);
@@ -265,25 +288,53 @@ watch(weft_job *job, int pid)
     if (pidfd < 0)
         return why_system(pidfd, "cannot open a process");
     process->pidfd = pidfd;
-    const int status = service_watch(pidfd, weft_retain(job));
+    const int status = service_watch(pidfd, job_keep(job));
 
     if (status < 0)
-        weft_release(job);
+        job_drop(job);
     return status;
 }
 
-/* A worker that cannot be watched must not run. */
+/* A worker that cannot be watched must not run. Its pid is its own until it is
+ * reaped here. */
 static void
-give_up(struct process *process)
+give_up(weft_job *job)
 {
-    struct os_exit ignored;
+    struct process *process = process_of(job);
 
-    if (process->pidfd < 0)
-        return; /* without a descriptor it can only be left to its end */
-    (void)os_pidfd_signal(process->pidfd, SIGKILL);
-    (void)os_pidfd_reap(process->pidfd, &ignored);
-    os_close(process->pidfd);
+    os_child_end(job->outcome.pid);
+    lock_take(&job->lock);
+    if (process->pidfd >= 0)
+        os_close(process->pidfd);
     process->pidfd = -1;
+    lock_give(&job->lock);
+    timer_cancel(&job->timer); /* nobody sets it any more */
+}
+
+/* The worker may be dead already, and its memory given back. */
+static void
+let(weft_job *job, enum wire_go go)
+{
+    struct process *process = process_of(job);
+
+    lock_take(&job->lock);
+    if (process->share) {
+        atomic_store(&control_of(process)->go, go);
+        os_futex_wake(&control_of(process)->go, 1, true);
+    }
+    lock_give(&job->lock);
+}
+
+static void
+close_early(struct process *process)
+{
+    int *const fds[] = {&process->share_fd, &process->here_fd};
+
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+        if (*fds[i] >= 0)
+            os_close(*fds[i]);
+        *fds[i] = -1;
+    }
 }
 
 static int
@@ -297,30 +348,45 @@ process_begin(weft_job *job)
     }
     flush(stdout);
     flush(stderr);
-    const int pid = process->method == WEFT_FORK ? start_by_fork(process)
-                                                 : start_by_zygote(process);
+    const int64_t begun = os_now();
+    int pid = start_copy(process);
 
-    if (pid < 0)
+    if (pid == WEFT_EAGAIN && thread_cached_count() > 0) {
+        thread_drop_idle(); /* they count against the user's limit */
+        pid = start_copy(process);
+    }
+
+    if (pid < 0) {
+        let(job, WIRE_NEVER);
         return pid;
-    os_close(process->share_fd);
-    process->share_fd = -1;
-    job->outcome.pid = pid;
+    }
+    close_early(process);
     atomic_store(&job->tid, pid);
-    job_begun(job);
+    job_begun(job, begun);
     const int status = watch(job, pid);
 
     if (status < 0) {
-        if (job->timed)
-            timer_cancel(&job->timer);
-        give_up(process);
+        give_up(job);
         return status;
     }
+    let(job, WIRE_GO);
     if (atomic_load(&job->stop.asked) != 0)
         service_attend(job); /* asked before there was anyone to ask */
     return 0;
 }
 
 /* --- the end */
+
+/* Whether the end is what the stop led to: our signals, or what the worker does
+ * on SIGTERM. A crash on the way is its own. */
+static bool
+ended_for_it(const struct process *process, const struct os_exit *end)
+{
+    if (process->stage < TERMINATED)
+        return false;
+    return end->signal == 0 || end->signal == SIGTERM ||
+           (end->signal == SIGKILL && process->stage == KILLED);
+}
 
 static void
 judge(weft_job *job, const struct os_exit *end)
@@ -340,6 +406,7 @@ judge(weft_job *job, const struct os_exit *end)
     }
     outcome->status = WEFT_EDIED;
     outcome->exit_code = end->code;
+    job->killed_for_it = ended_for_it(process_of(job), end);
 }
 
 static void
@@ -404,10 +471,10 @@ watch_passes(struct process *process, int from, int to)
 void
 process_ready(weft_job *job)
 {
-    weft_retain(job); /* the watch's reference goes while the job ends */
+    job_keep(job); /* the watch's reference goes while the job ends */
     if (watch_passes(process_of(job), WATCHED_BY_SERVICE, WATCH_OVER))
         process_ended(job);
-    weft_release(job);
+    job_drop(job);
 }
 
 /* Looks at the pidfd in the service's place. */
@@ -513,8 +580,7 @@ process_free(weft_job *job)
 
     if (!process)
         return;
-    if (process->share_fd >= 0)
-        os_close(process->share_fd);
+    close_early(process);
     if (process->share)
         os_unmap(process->share, process->size);
     free(process->copy);

@@ -48,11 +48,22 @@ copied(void)
     runtime_forked(NULL, 0);
 }
 
+/* The kernel kills process workers when the thread that their zygote was made
+ * by ends. So a main thread that calls pthread_exit stays until there are none,
+ * and until the library's own threads, which would keep the program, are gone.
+ */
+static void
+main_ends(void)
+{
+    runtime_close(false);
+}
+
 __attribute__((constructor)) static void
 set_hooks(void)
 {
     self_ending = thread_ends;
     self_copied = copied;
+    self_main_ending = main_ends;
 }
 
 static void
@@ -102,7 +113,7 @@ runtime_add(weft_job *job)
     const bool closed = runtime.closed;
 
     if (!closed)
-        list_append(&runtime.jobs, &weft_retain(job)->live);
+        list_append(&runtime.jobs, &job_keep(job)->live);
     lock_give(&runtime.lock);
     return closed ? why_set(WEFT_ECLOSED, "the program is ending") : 0;
 }
@@ -175,7 +186,7 @@ find(weft_job *job, void *context)
     struct search *search = context;
 
     if (!search->found && job->daemon == search->daemons && !job_is_mine(job))
-        search->found = weft_retain(job);
+        search->found = job_keep(job);
 }
 
 struct stragglers {
@@ -207,6 +218,16 @@ name_stragglers(void)
         fprintf(stderr, "weft: waiting at the end for %s\n", space);
 }
 
+static bool
+runtime_has(weft_job *job)
+{
+    lock_take(&runtime.lock);
+    const bool has = !list_empty(&job->live);
+
+    lock_give(&runtime.lock);
+    return has;
+}
+
 static void
 join_all(void)
 {
@@ -224,7 +245,9 @@ join_all(void)
             named = true;
         }
         (void)job_wait(search.found, OS_NEVER, true);
-        weft_release(search.found);
+        if (runtime_has(search.found)) /* its failure is being reported */
+            (void)wait_sleep(os_now() + 100000);
+        job_drop(search.found);
     }
 }
 
@@ -232,8 +255,10 @@ static void
 kill_daemon(weft_job *job, void *context)
 {
     (void)context;
-    if (job->daemon && job->of->kill)
-        (void)job->of->kill(job, SIGKILL);
+    if (!job->daemon || !job->of->kill)
+        return;
+    job_see(job); /* its end is what was wanted */
+    (void)job->of->kill(job, SIGKILL);
 }
 
 void
@@ -308,9 +333,9 @@ weft_init(const weft_options *options)
         runtime.options.quiet = options->quiet || wants_quiet();
     }
     atomic_store(&runtime.initialised, true);
-    if (runtime.options.no_zygote || runtime_threads() != 1)
-        return 0;
-    return zygote_renew();
+    const int made = runtime.options.no_zygote ? 0 : zygote_renew();
+
+    return made == WEFT_ETHREADS ? 0 : made; /* said again when it matters */
 }
 
 void

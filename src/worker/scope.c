@@ -12,6 +12,7 @@
 #include "base/why.h"
 #include "os/os.h"
 #include "worker/runtime.h"
+#include "worker/serial.h"
 
 #include <weft/status.h>
 
@@ -250,9 +251,10 @@ wait_for_all(weft_scope *scope, int64_t until)
 static bool
 runs_inside(const weft_scope *scope)
 {
-    const weft_job *job = self_get()->job;
-
-    return job && job->scope == scope;
+    for (const weft_job *at = self_get()->job; at; at = serial_outer(at))
+        if (at->scope == scope)
+            return true;
+    return false;
 }
 
 /* How the whole ended, with the sentence of what ended it. */

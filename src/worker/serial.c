@@ -32,7 +32,7 @@ run(weft_job *job, struct self *self)
     if (job->delay > 0)
         (void)weft_sleep(weft_in(job->delay));
     if (!job_is_canceled(job)) {
-        job_begun(job);
+        job_begun(job, os_now());
         const int code = job->fn(&job->call.call);
 
         at_end_run(self);

@@ -26,6 +26,7 @@ static struct {
     atomic_bool leave;
     struct wait_word here; /* 1 once the thread works, 0 once it has left */
     struct lock still;     /* held by the thread while it works */
+    _Atomic(struct self *) self; /* the thread's */
     int watch, clock, bell;
     _Atomic(struct weft_job *) attended; /* a stack; pushed from anywhere, taken
                                             whole by the thread */
@@ -156,11 +157,11 @@ fire_due(void)
             return;
         }
         heap_remove(due);
-        weft_job *job = weft_retain(list_entry(due, weft_job, timer));
+        weft_job *job = job_keep(list_entry(due, weft_job, timer));
 
         lock_give(&service.timers);
         due->fire(due);
-        weft_release(job);
+        job_drop(job);
     }
 }
 
@@ -176,7 +177,7 @@ attend_all(void)
 
         atomic_store(&job->attended, 0);
         job_attend(job);
-        weft_release(job);
+        job_drop(job);
         job = next;
     }
 }
@@ -214,6 +215,7 @@ serve(void *memory)
         .name = "weft-service", .state = WEFT_RUNNING, .service = true};
     self_write(&self);
     self_take(&self);
+    atomic_store(&service.self, &self);
     os_thread_name("weft-service");
     wait_post(&service.here, 1, INT_MAX);
     while (!atomic_load(&service.leave)) {
@@ -225,6 +227,7 @@ serve(void *memory)
         attend_all();
         lock_give(&service.still);
     }
+    atomic_store(&service.self, NULL);
     self_end(&self);
     why_end();
     wait_post(&service.here, 0, INT_MAX);
@@ -297,7 +300,7 @@ push(struct weft_job *job)
 {
     if (atomic_exchange(&job->attended, 1))
         return false;
-    weft_retain(job);
+    job_keep(job);
     job->next_attended = atomic_load(&service.attended);
     while (!atomic_compare_exchange_weak(&service.attended, &job->next_attended,
                                          job))
@@ -338,19 +341,29 @@ service_unwatch(int fd, struct weft_job *job)
     /* Whatever events the service holds it handles before what is attended. */
     if (push(job) && atomic_fetch_add(&service.waiting, 1) % WAITING_MOST == 0)
         os_event_ring(service.bell);
-    weft_release(job);
+    job_drop(job);
+}
+
+/* In the thread itself, which a hook of the program may be running in, nothing
+ * needs to be held. */
+static bool
+is_service(void)
+{
+    return self_here && self_here == atomic_load(&service.self);
 }
 
 void
 service_hold(void)
 {
-    lock_take(&service.still);
+    if (!is_service())
+        lock_take(&service.still);
 }
 
 void
 service_go_on(void)
 {
-    lock_give(&service.still);
+    if (!is_service())
+        lock_give(&service.still);
 }
 
 void
@@ -365,6 +378,7 @@ service_stop(void)
         (void)wait_while(&service.here, 1, &terms);
         close_all();
         atomic_store(&service.runs, false);
+        attend_all(); /* what was pushed too late: ended jobs */
     }
     free(service.heap);
     service.heap = NULL;

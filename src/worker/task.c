@@ -178,11 +178,12 @@ enter(weft_job *job)
         service_go_on();
     return 0;
 not_launched:
+    atomic_store(&job->phase, JOB_READY); /* a stop has nothing to cancel */
     if (job->scope)
         scope_take_back(job->scope, job);
 no_scope:
     job_never_was(job);
-    weft_release(job); /* the runtime's reference */
+    job_drop(job); /* the runtime's reference */
 not_added:
     if (delayed)
         service_go_on();
@@ -197,6 +198,8 @@ weft_start(weft_job **out, weft_kind kind, const weft_task *task)
     if (!task)
         return why_set(WEFT_EINVAL, "weft_start: task is NULL");
     runtime_open();
+    if (self_is_shared(self_get()))
+        return why_because(WEFT_ENOMEM, "cannot adopt this thread");
     int status = check(kind, task);
 
     if (status < 0)

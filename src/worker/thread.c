@@ -191,13 +191,20 @@ run_job(struct thread *thread)
 
     thread->job = NULL;
     if (!job_is_canceled(job)) {
-        job_begun(job);
+        job_begun(job, os_now());
         run_function(thread, job);
     }
+    /* On the stack first, so that the joiner's next start finds it there. But a
+     * failure may be reported, and the program's hook is not to wait for a job
+     * that only this thread could run. */
+    const bool first = !thread->single && job->outcome.status == WEFT_OK;
+
     hide(&thread->self);
-    if (!thread->single)
-        idle_push(thread); /* first, so that the joiner's next start finds it */
+    if (first)
+        idle_push(thread);
     job_end(job);
+    if (!first && !thread->single)
+        idle_push(thread);
 }
 
 /* Undoes what the job may have changed of the thread: six system calls' time
@@ -205,6 +212,7 @@ run_job(struct thread *thread)
 static bool
 clean_up(struct thread *thread)
 {
+    why_end(); /* its key would count as somebody else's */
     os_signals_block(NULL);
     os_thread_name(thread->kernel);
     return os_thread_restore(&thread->state);
@@ -267,7 +275,12 @@ give_to_new(weft_job *job, struct thread *thread)
     thread->job = job;
     job->worker = NULL; /* from here on it is the thread's own */
     present(thread, job);
-    const int status = os_thread_start(thread_main, thread, &thread->options);
+    int status = os_thread_start(thread_main, thread, &thread->options);
+
+    if (status == -EAGAIN && thread_cached_count() > 0) {
+        thread_drop_idle(); /* they count against the user's limit */
+        status = os_thread_start(thread_main, thread, &thread->options);
+    }
 
     if (status < 0) {
         thread_discard(thread);

@@ -101,7 +101,7 @@ weft_wait_any(const weft_source *sources, size_t count, size_t from,
     int status = translate(sources, all, count);
 
     if (status == 0)
-        status = any_wait(all, count, from % count, &terms);
+        status = any_wait(all, count, from, &terms);
     if (status == WEFT_ETIMEDOUT)
         why_set(status, "none of %zu sources was ready by the deadline", count);
     else if (status == WEFT_ECANCELED)

@@ -30,6 +30,7 @@ struct wire_request {
     int32_t parent_pid; /* the program */
     int32_t parent_tid; /* who started it */
     uint32_t cpu_count; /* 0 = the zygote's */
+    uint32_t closed;    /* bit n: the caller's descriptor n is */
     uint64_t arg_size, result_size;
     uint64_t stack_size; /* 0 = the main thread's */
     sigset_t mask;
@@ -46,6 +47,14 @@ struct wire_reply {
  * and result. */
 struct wire_control {
     _Atomic uint32_t stop; /* the parent: 0, or enum job_stop */
+    _Atomic uint32_t go;   /* the parent: enum wire_go */
+};
+
+/* The function begins only when the start can fail no more. */
+enum wire_go {
+    WIRE_WAIT,
+    WIRE_GO,
+    WIRE_NEVER
 };
 
 enum wire_phase {

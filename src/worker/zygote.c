@@ -12,6 +12,7 @@
 
 #include <weft/status.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,14 @@ static struct {
     struct self block;       /* its record and slot */
 } zygote = {.end = -1, .pidfd = -1};
 
+/* Once a request is sent the answer must come across, however long it takes:
+ * a worker that nobody knows could not be reaped. */
+static bool
+lacks_memory(int status)
+{
+    return status == -ENOMEM || status == -ENOBUFS;
+}
+
 /* --- in the zygote */
 
 static void
@@ -32,7 +41,13 @@ answer(int end, int pid)
 {
     const struct wire_reply reply = {.pid = pid};
 
-    (void)os_send(end, &reply, sizeof reply, NULL, 0);
+    int sent;
+
+    do
+        sent = os_send(end, &reply, sizeof reply, NULL, 0);
+    while (lacks_memory(sent));
+    if (sent < 0)
+        os_exit_now(1); /* so that the program does not wait for ever */
 }
 
 /* One request: a copy of this process goes off to run it. */
@@ -74,6 +89,8 @@ zygote_run(int end, int program)
         unsigned count = WIRE_FDS;
         const int size = os_receive(3, &request, sizeof request, fds, &count);
 
+        if (lacks_memory(size))
+            continue;
         if (size <= 0)
             os_exit_now(0); /* the program is gone */
         if (size == sizeof request && request.magic == WIRE_MAGIC &&
@@ -95,6 +112,7 @@ show(void)
     zygote.block.record = (weft_worker){.kind = WEFT_PROCESS,
                                         .name = "weft-zygote",
                                         .state = WEFT_RUNNING,
+                                        .pid = zygote.pid,
                                         .tid = zygote.pid,
                                         .parent = os_process_id(),
                                         .service = true};
@@ -131,11 +149,9 @@ make(void)
     if (status < 0)
         return why_system(status, "cannot make the zygote");
     fflush(NULL); /* else each worker would write it again */
-    service_hold();
     status = os_clone(OS_CLONE_PIDFD, &zygote.pidfd);
     if (status == 0)
         zygote_run(ends[1], program);
-    service_go_on();
     os_close(ends[1]);
     if (status < 0) {
         os_close(ends[0]);
@@ -148,32 +164,36 @@ make(void)
     return 0;
 }
 
-int
-zygote_renew(void)
-{
-    if (os_thread_id() != os_process_id())
-        return why_set(WEFT_ETHREADS, "the zygote must be made by the main "
-                                      "thread");
-    lock_take(&zygote.lock);
-    forget();
-    const int status = make();
-
-    lock_give(&zygote.lock);
-    return status;
-}
-
 static int
-too_late(bool named, int threads)
+too_late(int threads)
 {
-    if (runtime_was_initialised() && !named)
-        return why_set(WEFT_ENOTSUP,
-                       "weft_init() found %d threads and made no zygote, and "
-                       "WEFT_SPAWN is not built yet",
-                       threads);
     return why_set(WEFT_ETHREADS,
                    "process start needs weft_init() before the first thread; "
                    "now there are %d",
                    threads);
+}
+
+/* The service is held first: it takes the lock itself while it begins a delayed
+ * process, and until it is held it may still make a thread. */
+int
+zygote_renew(void)
+{
+    service_hold();
+    const int threads = runtime_threads();
+    int status = 0;
+
+    if (threads < 0)
+        status = why_system(threads, "cannot count the threads");
+    else if (threads > 1 || os_thread_id() != os_process_id())
+        status = too_late(threads);
+    if (status == 0) {
+        lock_take(&zygote.lock);
+        forget();
+        status = make();
+        lock_give(&zygote.lock);
+    }
+    service_go_on();
+    return status;
 }
 
 int
@@ -183,15 +203,13 @@ zygote_ready(bool named)
     const bool made = zygote.made;
 
     lock_give(&zygote.lock);
-    if (made)
-        return 0;
-    const int threads = runtime_threads();
+    const int status = made ? 0 : zygote_renew();
 
-    if (threads < 0)
-        return why_system(threads, "cannot count the threads");
-    if (threads > 1 || os_thread_id() != os_process_id())
-        return too_late(named, threads);
-    return zygote_renew();
+    if (status == WEFT_ETHREADS && runtime_was_initialised() && !named)
+        return why_set(WEFT_ENOTSUP,
+                       "weft_init() made no zygote beside other "
+                       "threads, and WEFT_SPAWN is not built yet");
+    return status;
 }
 
 static int
@@ -215,16 +233,26 @@ ask(const struct wire_request *request, const int fds[WIRE_FDS])
     unsigned none = 0;
     int size = os_send(zygote.end, request, sizeof *request, fds, WIRE_FDS);
 
+    if (lacks_memory(size))
+        return why_system(size, "cannot ask the zygote");
     if (size >= 0)
-        size = os_receive(zygote.end, &reply, sizeof reply, NULL, &none);
-    if (size != sizeof reply)
+        do
+            size = os_receive(zygote.end, &reply, sizeof reply, NULL, &none);
+        while (lacks_memory(size));
+    if (size != sizeof reply) {
+        const int pid = zygote.pid;
+
+        forget(); /* the next start makes one, if it can */
         return why_set(WEFT_ESTALE,
                        "the zygote (pid %d) is gone; call weft_init() again",
-                       zygote.pid);
+                       pid);
+    }
     if (reply.pid == WEFT_ENOTINIMAGE)
         return why_set(WEFT_ENOTINIMAGE,
                        "the function's library was loaded after weft_init(); "
                        "call weft_init() again");
+    if (reply.pid == WEFT_EMISMATCH)
+        return why_set(WEFT_EMISMATCH, "the zygote is of another build");
     return reply.pid < 0 ? why_system(reply.pid, "cannot copy the zygote")
                          : reply.pid;
 }

@@ -5,7 +5,8 @@
 
 #include "worker/wire.h"
 
-/* Makes one, in place of the one that there is. By the main thread, alone. */
+/* Makes one, in place of the one that there is. WEFT_ETHREADS: not by the main
+ * thread, or not alone. */
 int zygote_renew(void);
 
 /* Whether there is one; else makes it if that can still be done.

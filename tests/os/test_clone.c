@@ -67,7 +67,8 @@ lock_in_child(void *memory)
     child_expect(pthread_mutex_lock(mutex) == 0);
     child_expect(mutex->__data.__owner == os_thread_id());
     child_expect(pthread_mutex_unlock(mutex) == 0);
-    child_expect(pthread_mutex_unlock(mutex) == EPERM);
+    if (!support_is_tsan()) /* it would stop us for that */
+        child_expect(pthread_mutex_unlock(mutex) == EPERM);
 }
 
 START_TEST(the_childs_locks_carry_its_own_id)
@@ -113,7 +114,7 @@ END_TEST
 
 struct robust {
     pthread_mutex_t mutex;
-    _Atomic int held;
+    _Atomic int holder;
 };
 
 static void
@@ -122,7 +123,7 @@ hold_for_ever(void *memory)
     struct robust *robust = memory;
 
     child_expect(pthread_mutex_lock(&robust->mutex) == 0);
-    atomic_store(&robust->held, 1);
+    atomic_store(&robust->holder, getpid());
     for (;;)
         pause();
 }
@@ -134,8 +135,8 @@ START_TEST(a_killed_childs_lock_is_recovered)
     make_kind(&robust->mutex, PTHREAD_MUTEX_NORMAL, true);
     const int pidfd = clone_running(hold_for_ever, robust);
 
-    eventually(atomic_load(&robust->held));
-    ck_assert_int_eq(os_pidfd_signal(pidfd, SIGKILL), 0);
+    eventually(atomic_load(&robust->holder));
+    ck_assert_int_eq(kill(robust->holder, SIGKILL), 0);
     ck_assert_int_eq(reap(pidfd).signal, SIGKILL);
     ck_assert_int_eq(pthread_mutex_lock(&robust->mutex), EOWNERDEAD);
     ck_assert_int_eq(pthread_mutex_consistent(&robust->mutex), 0);
@@ -253,9 +254,11 @@ START_TEST(a_childs_child_can_be_the_parents)
     ends_well(clone_a_sibling, relay);
     const int pidfd = os_pidfd_open(relay->grandchild);
 
-    ck_assert_int_ge(pidfd, 0);
     atomic_store(&relay->go_on, 1);
-    ck_assert_int_eq(reap(pidfd).code, 23);
+    if (pidfd == -ENOSYS) /* valgrind refuses it */
+        ck_assert_int_eq(support_reap(relay->grandchild), 23);
+    else
+        ck_assert_int_eq(reap(pidfd).code, 23);
     ck_assert_int_eq(waitpid(-1, NULL, 0), -1);
     ck_assert_int_eq(children_ended, 0);
 }
@@ -271,7 +274,7 @@ START_TEST(without_pidfd_it_is_not_written)
         os_exit_now(0);
     ck_assert_int_gt(pid, 0);
     ck_assert_int_eq(pidfd, -7);
-    ck_assert_int_eq(reap(os_pidfd_open(pid)).code, 0);
+    ck_assert_int_eq(support_reap(pid), 0);
 }
 
 END_TEST

@@ -195,7 +195,7 @@ static const struct tree {
      0,
      "0::/app\n",
      V2("/", CG),
-     {{CG "/app/cpu.max", "99999999999999999999 99999999999999999999\n"}}},
+     {{CG "/app/cpu.max", "99999999999999999999 100000\n"}}},
     {"more CPUs than there can be",
      0,
      "0::/app\n",
@@ -279,6 +279,7 @@ START_TEST(affinity_is_read_anew)
 
     ck_assert_int_eq(sched_getaffinity(0, sizeof all, &all), 0);
     ck_assert_int_eq((int)os_cpu_affinity(), CPU_COUNT(&all));
+    ck_assert_uint_ge(os_cpu_most(), os_cpu_affinity());
     while (!CPU_ISSET(cpu, &all))
         cpu++;
     CPU_ZERO(&one);

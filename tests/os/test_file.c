@@ -44,6 +44,31 @@ START_TEST(descriptors_are_close_on_exec)
 
 END_TEST
 
+/* What the program opens as its next input or output is not ours. */
+static void
+open_without_standard_files(void *unused)
+{
+    int ends[2];
+
+    (void)unused;
+    os_close(0);
+    os_close(1);
+    child_expect(os_pair(ends) == 0);
+    child_expect(ends[0] > 2 && ends[1] > 2);
+    child_expect(os_event_open() > 2 && os_timer_open() > 2);
+    child_expect(os_watch_open() > 2 && os_open_here() > 2);
+    child_expect(os_memfd("high", OS_PAGE) > 2);
+    child_expect(!os_is_open(0) && !os_is_open(1));
+    child_expect(fcntl(ends[0], F_GETFD) == FD_CLOEXEC);
+}
+
+START_TEST(the_standard_files_stay_free)
+{
+    ck_assert_int_eq(support_run_fork(open_without_standard_files, NULL), 0);
+}
+
+END_TEST
+
 START_TEST(an_event_rings_until_cleared)
 {
     const int fd = os_event_open();
@@ -372,6 +397,7 @@ main(void)
     TCase *tcase = support_case(suite, "events and timers", 10);
 
     tcase_add_test(tcase, descriptors_are_close_on_exec);
+    tcase_add_test(tcase, the_standard_files_stay_free);
     tcase_add_test(tcase, an_event_rings_until_cleared);
     tcase_add_test(tcase, a_full_event_still_rings);
     tcase_add_test(tcase, a_timer_expires_at_its_time);

@@ -144,8 +144,11 @@ END_TEST
 
 START_TEST(a_wake_keeps_errno)
 {
+    _Atomic uint32_t *gone = (_Atomic uint32_t *)(uintptr_t)1;
+    _Atomic uint32_t word = 0;
+
     errno = 77;
-    os_futex_wake((_Atomic uint32_t *)(uintptr_t)1, 1, false);
+    os_futex_wake(support_is_valgrind() ? &word : gone, 1, false);
     ck_assert_int_eq(errno, 77);
 }
 

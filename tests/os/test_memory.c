@@ -141,7 +141,7 @@ START_TEST(a_map_of_no_file_fails)
 
     ck_assert_int_eq(os_map(&at, SIZE, 9999, OS_READ), -EBADF);
     ck_assert_ptr_eq(at, &at);
-    ck_assert_int_eq(os_map(&at, SIZE_MAX / 2, -1, OS_READ), -ENOMEM);
+    ck_assert_int_lt(os_map(&at, SIZE_MAX / 2, -1, OS_READ), 0);
     ck_assert_ptr_eq(at, &at);
 }
 
@@ -160,6 +160,7 @@ START_TEST(a_private_page_hides_the_file)
     ck_assert(kills(write_there, memory + (ptrdiff_t)2 * OS_PAGE));
     ck_assert_int_eq(os_map_private_at(memory + OS_PAGE, OS_PAGE), 0);
     ck_assert_int_eq(memory[OS_PAGE], 0);
+    ck_assert_int_eq(os_discard_shared(memory + OS_PAGE, OS_PAGE), -EINVAL);
 }
 
 END_TEST
@@ -172,7 +173,7 @@ START_TEST(discarded_pages_are_gone_for_all)
     struct stat status;
 
     memset(memory, 'x', SIZE);
-    os_discard_shared(memory + OS_PAGE, SIZE - OS_PAGE);
+    ck_assert_int_eq(os_discard_shared(memory + OS_PAGE, SIZE - OS_PAGE), 0);
     ck_assert_int_eq(fstat(fd, &status), 0);
     ck_assert_int_eq(status.st_blocks, OS_PAGE / 512);
     ck_assert_int_eq(other[0], 'x');
@@ -206,6 +207,8 @@ START_TEST(cores_leave_it_out)
 {
     char *memory = map(make_file(), OS_READ);
 
+    if (support_is_valgrind())
+        return; /* it keeps a table of its own */
     ck_assert(!has_flag(memory, " dd"));
     os_keep_out_of_core(memory, SIZE);
     ck_assert(has_flag(memory, " dd"));

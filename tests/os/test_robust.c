@@ -226,22 +226,33 @@ link_and_stay(void *memory)
         pause();
 }
 
+static _Atomic int sleeper_id;
+
+static void *
+sleep_until_death(void *memory)
+{
+    struct death *death = memory;
+    const uint32_t old = atomic_load(&death->cell.word);
+
+    atomic_store(&sleeper_id, os_thread_id());
+    while (atomic_load(&death->cell.word) == old)
+        (void)os_futex_wait(&death->cell.word, old, OS_NEVER, true);
+    return NULL;
+}
+
 START_TEST(a_death_wakes_a_sleeper)
 {
     struct death *death = make_death();
-    int woken = -ETIMEDOUT;
 
     death->flags = OS_SLEEPERS;
     const pid_t pid = support_fork(link_and_stay, death);
 
     eventually(atomic_load(&death->linked));
-    const uint32_t old = (uint32_t)pid | OS_SLEEPERS;
+    const pthread_t sleeper = support_thread(sleep_until_death, death);
 
+    eventually(sleeper_id != 0 && support_state(sleeper_id) == 'S');
     ck_assert_int_eq(kill(pid, SIGKILL), 0);
-    while (atomic_load(&death->cell.word) == old && woken == -ETIMEDOUT)
-        woken = os_futex_wait(&death->cell.word, old,
-                              os_now() + patient(5000000000), true);
-    ck_assert_int_ne(woken, -ETIMEDOUT);
+    support_join(sleeper);
     ck_assert_uint_eq(atomic_load(&death->cell.word), OS_DIED | OS_SLEEPERS);
     support_reap(pid);
 }

@@ -40,7 +40,7 @@ char support_state(pid_t tid);
  * *start, which is 0 at first. */
 bool support_look_again(int64_t *start);
 
-/* Waits until the condition holds; fails when it does not in 10 s. */
+/* Waits until the condition holds; fails when it does not in 5 s. */
 #define eventually(condition)                                    \
     do {                                                         \
         int64_t start_ = 0;                                      \
@@ -49,13 +49,16 @@ bool support_look_again(int64_t *start);
                 ck_abort_msg("never came true: %s", #condition); \
     } while (0)
 
+/* Between two looks at a word that changes in a moment. */
+void support_spin(void);
+
 pthread_t support_thread(void *(*fn)(void *), void *arg);
 void support_join(pthread_t thread);
 
 /* Runs fn(arg) in a fork and ends it with 0. */
 pid_t support_fork(void (*fn)(void *), void *arg);
 
-/* Its exit code, or 128 + the signal that killed it. */
+/* The exit code of a fork or clone, or 128 + the signal that killed it. */
 int support_reap(pid_t pid);
 int support_run_fork(void (*fn)(void *), void *arg);
 
