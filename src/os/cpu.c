@@ -15,8 +15,8 @@ enum {
     PATH = 4096
 };
 
-unsigned
-os_cpu_affinity(void)
+static unsigned
+count_cpus(pid_t thread)
 {
     /* Larger machines than the static set's need a larger set. */
     for (int cpus = CPU_SETSIZE; cpus <= 1 << 20; cpus *= 2) {
@@ -26,7 +26,7 @@ os_cpu_affinity(void)
 
         if (!set)
             return 1;
-        const int status = sched_getaffinity(0, size, set);
+        const int status = sched_getaffinity(thread, size, set);
 
         if (status == 0)
             count = CPU_COUNT_S(size, set);
@@ -35,6 +35,20 @@ os_cpu_affinity(void)
             return count > 0 ? (unsigned)count : 1;
     }
     return 1;
+}
+
+unsigned
+os_cpu_affinity(void)
+{
+    return count_cpus(0);
+}
+
+unsigned
+os_cpu_widest(void)
+{
+    const unsigned own = count_cpus(0), first = count_cpus(getpid());
+
+    return own > first ? own : first;
 }
 
 unsigned

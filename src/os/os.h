@@ -85,6 +85,11 @@ void os_signals_get(sigset_t *mask);
 struct os_thread_state {
     uint64_t cpus[16]; /* affinity */
     int policy, priority, nice;
+    uint64_t keys[16]; /* that have a value: a sanitizer's */
+};
+
+enum {
+    OS_STACK_LEAST = 64 << 10 /* the C library's own calls need it */
 };
 
 void os_thread_remember(struct os_thread_state *state);
@@ -242,6 +247,10 @@ void os_close_from(int lowest); /* it and all above */
 /* CPUs of the affinity mask, at least 1. Read anew. */
 unsigned os_cpu_affinity(void);
 
+/* The same of the calling thread or of the main thread, whichever has more: a
+ * thread that is pinned does not speak for the process. */
+unsigned os_cpu_widest(void);
+
 /* CPUs that the system may ever have. */
 unsigned os_cpu_most(void);
 
@@ -253,7 +262,7 @@ int os_cpu_restrict(const unsigned *cpus, size_t count);
  * tests. */
 unsigned os_cpu_quota(const char *root);
 
-/* Tasks that want a CPU now on the whole system, or -errno. About 1 us. */
+/* Tasks that want a CPU now on the whole system, or -errno. 6 to 30 us. */
 int os_running(void);
 
 #endif

@@ -16,8 +16,7 @@
 
 enum {
     STACK = 1 << 20,
-    STACK_LEAST = 64 << 10, /* below it the C library's own calls overflow */
-    KEYS_SEEN = 32          /* thread-specific keys that are always looked at */
+    KEYS_SEEN = 32 /* thread-specific keys that are always looked at */
 };
 
 struct start {
@@ -56,8 +55,8 @@ set_stack(pthread_attr_t *attributes, size_t size)
 {
     if (size == 0)
         size = STACK;
-    if (size < STACK_LEAST)
-        size = STACK_LEAST;
+    if (size < OS_STACK_LEAST)
+        size = OS_STACK_LEAST;
     if (size > (size_t)1 << 46)
         return ENOMEM;
     return pthread_attr_setstacksize(attributes,
@@ -182,16 +181,28 @@ look_at_keys(void)
                               memory_order_relaxed);
 }
 
-/* Values under keys that other libraries made would be seen by the next task.
- */
-static bool
-foreign_values(void)
+/* The keys that have a value in the calling thread. */
+static void
+values_here(uint64_t found[16])
 {
     look_at_keys();
     const unsigned end = atomic_load_explicit(&keys_end, memory_order_relaxed);
 
     for (pthread_key_t key = 0; key < end; key++)
         if (pthread_getspecific(key))
+            found[key / 64] |= UINT64_C(1) << key % 64;
+}
+
+/* Values under keys that other libraries made would be seen by the next task.
+ */
+static bool
+foreign_values(const struct os_thread_state *state)
+{
+    uint64_t found[16] = {0};
+
+    values_here(found);
+    for (size_t i = 0; i < 16; i++)
+        if (found[i] & ~state->keys[i])
             return true;
     return false;
 }
@@ -199,8 +210,8 @@ foreign_values(void)
 void
 os_thread_remember(struct os_thread_state *state)
 {
-    look_at_keys();
     read_state(state);
+    values_here(state->keys);
 }
 
 /* Rounding, exceptions and precision as a fresh thread has them. fesetenv would
@@ -239,7 +250,7 @@ os_thread_restore(const struct os_thread_state *state)
     /* A class of real time hides the nice value that lies behind it. */
     if (now.nice != state->nice || now.policy != state->policy)
         restored = restored && setpriority(PRIO_PROCESS, 0, state->nice) == 0;
-    return restored && !foreign_values();
+    return restored && !foreign_values(state);
 }
 
 /* A sanitizer's runtime keeps a thread of its own. */

@@ -310,17 +310,42 @@ take_slot(void)
     return NULL;
 }
 
-/* What the last one in it left. The sequence goes on, so that no reader takes
- * the two for one. */
+static void
+clear_hot(struct slot_hot *hot)
+{
+    atomic_store_explicit(&hot->state, 0, memory_order_release);
+    atomic_store_explicit(&hot->since, 0, memory_order_release);
+    atomic_store_explicit(&hot->until, 0, memory_order_release);
+    atomic_store_explicit(&hot->object, 0, memory_order_release);
+    atomic_store_explicit(&hot->kind, 0, memory_order_release);
+    atomic_store_explicit(&hot->holder, 0, memory_order_release);
+    atomic_store_explicit(&hot->stopping, 0, memory_order_release);
+    atomic_store_explicit(&hot->shield, 0, memory_order_release);
+}
+
+/* Removes what the last one in it left; readers see one or the other. */
 static struct slot *
 cleared(struct slot *slot)
 {
-    const uint32_t sequence = atomic_load(&slot->identity.sequence);
+    struct slot_identity *identity = &slot->identity;
+    const uint32_t sequence =
+        atomic_load_explicit(&identity->sequence, memory_order_relaxed) & ~1u;
 
-    memset((void *)&slot->hot, 0, sizeof slot->hot);
-    slot->identity = (struct slot_identity){.sequence = sequence};
-    atomic_store(&slot->held_count, 0);
-    atomic_store(&slot->stack_count, 0);
+    atomic_store_explicit(&identity->sequence, sequence + 1,
+                          memory_order_relaxed);
+    atomic_store_explicit(&identity->flags, 0, memory_order_release);
+    atomic_store_explicit(&identity->pid, 0, memory_order_release);
+    atomic_store_explicit(&identity->tid, 0, memory_order_release);
+    atomic_store_explicit(&identity->parent, 0, memory_order_release);
+    atomic_store_explicit(&identity->parent_pid, 0, memory_order_release);
+    atomic_store_explicit(&identity->started, 0, memory_order_release);
+    atomic_store_explicit(&identity->name[0], 0, memory_order_release);
+    atomic_store_explicit(&identity->task[0], 0, memory_order_release);
+    clear_hot(&slot->hot);
+    atomic_store_explicit(&slot->held_count, 0, memory_order_release);
+    atomic_store_explicit(&slot->stack_count, 0, memory_order_release);
+    atomic_store_explicit(&identity->sequence, sequence + 2,
+                          memory_order_release);
     return slot;
 }
 
@@ -373,19 +398,27 @@ struct slot *
 registry_next(unsigned after)
 {
     const unsigned end = atomic_load(&mine_end) * SLOT_BLOCK;
+    unsigned id = after + 1;
 
-    for (unsigned id = after + 1; id < end; id++) {
+    while (id < end) {
         const unsigned block = id / SLOT_BLOCK;
+        const uint64_t taken =
+            atomic_load_explicit(&mine[block], memory_order_relaxed)
+                ? ~atomic_load(&vacant[block]) >> id % SLOT_BLOCK
+                : 0;
 
-        if (!atomic_load_explicit(&mine[block], memory_order_relaxed)) {
-            id = block * SLOT_BLOCK + SLOT_BLOCK - 1;
+        if (taken == 0) {
+            id = (block + 1) * SLOT_BLOCK;
             continue;
         }
-        struct slot *slot = slot_at(id);
+        id += (unsigned)__builtin_ctzll(taken);
+        struct slot *slot = id ? slot_at(id) : NULL;
 
-        if (atomic_load_explicit(&slot->identity.flags, memory_order_acquire) &
-            SLOT_USED)
+        if (slot &&
+            atomic_load_explicit(&slot->identity.flags, memory_order_acquire) &
+                SLOT_USED)
             return slot;
+        id++;
     }
     return NULL;
 }

@@ -21,8 +21,10 @@ struct self {
     int bell;              /* wait/bell.h: eventfd, -1 until first used */
     struct weft_job *job;  /* that it runs; worker/ */
     struct at_end *at_end; /* worker/at_end.c */
-    bool counted;          /* in wait/policy.c's number of active threads */
-    bool heap;             /* to be freed with the thread */
+    _Atomic uint32_t
+        hint;     /* wait/policy.h, for words that are waited on once */
+    bool counted; /* in wait/policy.c's number of active threads */
+    bool heap;    /* to be freed with the thread */
 };
 
 extern _Thread_local struct self *self_here;
@@ -50,9 +52,9 @@ self_get(void)
     return __builtin_expect(self != NULL, 1) ? self : self_adopt();
 }
 
-/* Readies a block that no thread has taken yet, with a slot if there is one. The
- * record's name, kind, flags and parent are the caller's to have set; the time is
- * filled in, and the pid if it is 0. */
+/* Readies a block that no thread has taken yet, with a slot if there is one.
+ * The record's name, kind, flags and parent are the caller's to have set; the
+ * time is filled in, and the pid if it is 0. */
 void self_write(struct self *self);
 
 /* The calling thread takes the block as its own, with its true id. */

@@ -6,7 +6,10 @@
  *     weft and nobody foreign wants one. Uncounted: two threads that alternate
  *     would otherwise keep each other from spinning.
  *   - Spin longer (CAP) only if this leaves a CPU without a spinner, and the
- *     system's run queue agrees (sampled at most every SAMPLE).
+ *     system's run queue agrees. Reading that costs 6 to 30 us, so it is done
+ *     only after a spin that ran out, at most every SAMPLE, and where the last
+ *     look forbids spinning and is STALE. It also tells of threads that weft
+ *     takes for active while they block outside of it.
  *   - A step that takes longer than GAP means that the CPU was taken away while
  *     spinning: nobody spins for a while, doubling up to DENY_MOST. A shorter
  *     GAP takes a hypervisor's noise for that.
@@ -24,12 +27,13 @@ enum {
     CAP = 50000,
     GAP = 700000,
     SAMPLE = 4000000,
+    STALE = 16000000,
+    RECOUNT = 1000000000, /* between two counts of CPUs */
     DENY_LEAST = 4000000,
     DENY_MOST = 64000000,
     QUIET = 16,     /* so many denials without a gap make it the least again */
     STEP = 8,       /* looks at the word between two at the clock */
     FAILS_MOST = 6, /* 2^6 waits without spinning */
-    RECOUNT = 256,  /* samples between two counts of CPUs */
     UNIT = 16       /* of `foreign`, in tasks */
 };
 
@@ -37,11 +41,12 @@ static struct {
     _Alignas(128) _Atomic int active; /* threads of weft that do not sleep */
     _Alignas(128) _Atomic int spinners;
     _Alignas(128) _Atomic int64_t next_sample;
-    _Atomic int foreign; /* others that want a CPU, mean, in 1/UNIT */
+    _Atomic int foreign; /* others that want a CPU, mean, in 1/UNIT; < 0: some
+                            of the active ones do not */
     _Atomic int64_t deny_until;
     _Atomic int64_t deny_span;
-    _Atomic int cpus; /* 0 = not yet counted */
-    _Atomic unsigned samples;
+    _Atomic int cpus;
+    _Atomic int64_t next_count; /* of CPUs */
     atomic_bool park_only;
 } policy;
 
@@ -56,15 +61,14 @@ enum spin_end {
 };
 
 static int
-cpus(void)
+cpus(int64_t now)
 {
-    int count = GET(cpus);
+    int64_t due = GET(next_count);
 
-    if (count == 0) {
-        count = (int)os_cpu_affinity();
-        SET(cpus, count);
-    }
-    return count;
+    if (now >= due &&
+        atomic_compare_exchange_strong(&policy.next_count, &due, now + RECOUNT))
+        SET(cpus, (int)os_cpu_widest());
+    return GET(cpus);
 }
 
 static void
@@ -111,34 +115,38 @@ sample(int64_t now)
                                                      now + SAMPLE))
         return;
     const int running = os_running();
-    const int others = running - GET(active);
     const int mean = GET(foreign);
 
-    if (running < 0)
-        return;
-    SET(foreign, mean + ((others > 0 ? others * UNIT : 0) - mean) / 2);
-    if (atomic_fetch_add_explicit(&policy.samples, 1, memory_order_relaxed) %
-            RECOUNT ==
-        RECOUNT - 1)
-        SET(cpus, (int)os_cpu_affinity());
+    if (running >= 0)
+        SET(foreign, mean + ((running - GET(active)) * UNIT - mean) / 2);
+}
+
+/* A CPU for everybody who wants one, as far as is known. */
+static bool
+is_room(int64_t now)
+{
+    return GET(active) * UNIT + GET(foreign) <= cpus(now) * UNIT + UNIT / 2;
 }
 
 /* Nobody needs the CPU that the caller would burn for a moment. */
 static bool
 may_spin_free(int64_t now)
 {
-    return cpus() > 1 && now >= GET(deny_until) && GET(active) <= cpus() &&
+    return cpus(now) > 1 && now >= GET(deny_until) && is_room(now) &&
            GET(foreign) <= UNIT / 2;
 }
 
 static bool
 may_spin_long(int64_t now)
 {
-    if (cpus() < 2 || GET(active) > cpus() || GET(spinners) >= cpus() - 1 ||
+    if (cpus(now) < 2 || GET(spinners) >= cpus(now) - 1 ||
         now < GET(deny_until))
         return false;
-    sample(now);
-    return GET(active) * UNIT + GET(foreign) <= cpus() * UNIT + UNIT / 2;
+    if (is_room(now))
+        return true;
+    if (now >= GET(next_sample) + STALE - SAMPLE)
+        sample(now);
+    return is_room(now);
 }
 
 static enum spin_end
@@ -194,6 +202,7 @@ policy_spin(const _Atomic uint32_t *word, uint32_t old, policy_hint *hint)
     if (end == RAN_OUT) {
         uint32_t fails = memory >> 16;
 
+        sample(os_now());
         fails += fails < FAILS_MOST;
         remember(hint, fails << 16 | 1u << fails);
     }
@@ -205,8 +214,8 @@ policy_spin_lock(const _Atomic uint32_t *word, uint32_t old)
 {
     const int64_t now = os_now();
 
-    if (GET(park_only) || cpus() < 2 || GET(active) > cpus() ||
-        GET(spinners) >= cpus() - 1 || now < GET(deny_until))
+    if (GET(park_only) || cpus(now) < 2 || !is_room(now) ||
+        GET(spinners) >= cpus(now) - 1 || now < GET(deny_until))
         return false;
     return spin_counted(word, old, now, FREE) == CHANGED;
 }

@@ -153,7 +153,7 @@ wait_while(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
     policy_enter(self);
     if (!terms->stubborn && stop_pending(self))
         return WEFT_ECANCELED;
-    if (policy_spin(&word->value, old, &word->hint))
+    if (policy_spin(&word->value, old, terms->once ? &self->hint : &word->hint))
         return 0;
     return park(word, old, terms);
 }

@@ -26,7 +26,9 @@ struct wait_terms {
     bool stubborn;             /* a stop does not end it */
     bool shared;               /* other processes use the word */
     const struct slot *holder; /* whose death ends it, by its certificate */
-    enum slot_wait kind;       /* to be seen from outside, with the object */
+    bool once; /* the word is waited on once: what the policy learns is kept
+                  with the thread */
+    enum slot_wait kind; /* to be seen from outside, with the object */
     const void *object;
 };
 

@@ -153,6 +153,8 @@ make_stack(size_t size)
 
     if (size == 0)
         return NULL;
+    if (size < OS_STACK_LEAST)
+        size = OS_STACK_LEAST;
     size = wire_pages(size) + OS_PAGE;
     if (os_map(&stack, size, -1, OS_READ | OS_WRITE) < 0)
         os_exit_now(LOST);

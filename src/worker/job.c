@@ -296,6 +296,7 @@ job_wait(weft_job *job, int64_t until, bool stubborn)
     const struct wait_terms terms = {
         .until = until,
         .stubborn = stubborn,
+        .once = true,
         .kind = SLOT_WAIT_JOIN,
         .object = (const void *)(uintptr_t)(unsigned)atomic_load_explicit(
             &job->tid, memory_order_relaxed),

@@ -30,7 +30,7 @@ struct thread {
     struct wait_word go;
     struct stop stop;
     weft_job *job;            /* written before `go` changes */
-    struct thread *next;      /* in the idle stack; under idle.lock */
+    struct list link;         /* in the idle stack; under idle.lock */
     bool leave;               /* written before `go` changes */
     bool single;              /* one job only: made with options of its own */
     char kernel[TEXT_KERNEL]; /* its name there */
@@ -42,21 +42,38 @@ struct thread {
 
 static struct {
     struct lock lock;
-    struct thread *first;     /* under lock */
+    struct list first;        /* under lock; linked once it is used */
     _Atomic int waiting;      /* idle threads that hold nothing */
     _Atomic int cached;       /* threads without a job, waiting or about to */
     struct wait_word leaving; /* threads asked to end that have not yet */
 } idle;
 
+static struct list *
+idle_stack(void)
+{
+    if (!idle.first.next)
+        list_init(&idle.first);
+    return &idle.first;
+}
+
+static void
+idle_take_out(struct thread *thread)
+{
+    list_remove(&thread->link);
+    atomic_fetch_sub_explicit(&idle.cached, 1, memory_order_relaxed);
+}
+
 static struct thread *
 idle_pop(void)
 {
-    lock_take(&idle.lock);
-    struct thread *thread = idle.first;
+    struct thread *thread = NULL;
 
-    if (thread) {
-        idle.first = thread->next;
-        atomic_fetch_sub_explicit(&idle.cached, 1, memory_order_relaxed);
+    lock_take(&idle.lock);
+    struct list *stack = idle_stack();
+
+    if (!list_empty(stack)) {
+        thread = list_entry(stack->previous, struct thread, link);
+        idle_take_out(thread);
     }
     lock_give(&idle.lock);
     return thread;
@@ -66,8 +83,7 @@ static void
 idle_push(struct thread *thread)
 {
     lock_take(&idle.lock);
-    thread->next = idle.first;
-    idle.first = thread;
+    list_append(idle_stack(), &thread->link);
     atomic_fetch_add_explicit(&idle.cached, 1, memory_order_relaxed);
     lock_give(&idle.lock);
 }
@@ -76,16 +92,11 @@ idle_push(struct thread *thread)
 static bool
 idle_remove(struct thread *thread)
 {
-    bool found = false;
-
     lock_take(&idle.lock);
-    for (struct thread **at = &idle.first; *at && !found; at = &(*at)->next)
-        if (*at == thread) {
-            *at = thread->next;
-            atomic_fetch_sub_explicit(&idle.cached, 1, memory_order_relaxed);
-            found = true;
-            break;
-        }
+    const bool found = !list_empty(&thread->link);
+
+    if (found)
+        idle_take_out(thread);
     lock_give(&idle.lock);
     return found;
 }
@@ -246,6 +257,7 @@ thread_new(const struct os_thread_options *options)
     if (!thread)
         return NULL;
     thread->self.bell = -1;
+    list_init(&thread->link);
     atomic_init(&thread->go.value, 1);
     if (options) {
         thread->single = true;

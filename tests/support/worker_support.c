@@ -1,13 +1,16 @@
 #include "support/worker_support.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 const weft_kind kinds[2] = {WEFT_THREAD, WEFT_PROCESS};
@@ -126,6 +129,73 @@ loop_for_ever(weft_call *call)
     gate_open(&common->begun);
     for (volatile unsigned i = 0;; i++)
         ;
+}
+
+static void
+read_line(const char *path, const char *start, char line[256])
+{
+    FILE *file = fopen(path, "re");
+    bool found = false;
+
+    while (file && !found && fgets(line, 256, file))
+        found = strncmp(line, start, strlen(start)) == 0;
+    if (!found)
+        *line = '\0';
+    if (file)
+        fclose(file);
+}
+
+static bool
+is_a_checker_s(int tid)
+{
+    char path[64], own[256], line[256];
+    unsigned long long blocked = 0;
+
+    if (!support_is_tsan() || tid == getpid())
+        return false;
+    read_line("/proc/self/comm", "", own);
+    snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
+    read_line(path, "", line);
+    if (strcmp(own, line) != 0)
+        return false;
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
+    read_line(path, "SigBlk:", line);
+    return sscanf(line, "SigBlk: %llx", &blocked) == 1 &&
+           blocked >> (SIGUSR2 - 1) & 1;
+}
+
+int
+busy_threads(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int count = 0;
+
+    ck_assert_ptr_nonnull(tasks);
+    for (struct dirent *at; (at = readdir(tasks));)
+        count += *at->d_name != '.' && !is_a_checker_s(atoi(at->d_name));
+    closedir(tasks);
+    return count;
+}
+
+void
+storm(void (*handler)(int number), long ns)
+{
+    static timer_t timer;
+    static bool made;
+    const struct sigaction action = {.sa_handler = handler};
+    const struct itimerspec rapid = {{0, ns}, {0, ns}};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
+                             .sigev_signo = SIGALRM};
+
+    if (made)
+        ck_assert_int_eq(timer_delete(timer), 0);
+    made = handler != NULL;
+    if (!made)
+        return;
+    event._sigev_un._tid = gettid();
+    ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+    ck_assert_int_eq(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+    ck_assert_int_eq(timer_settime(timer, 0, &rapid, NULL), 0);
 }
 
 static int

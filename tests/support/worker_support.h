@@ -65,6 +65,14 @@ weft_fn wait_for_go;    /* opens common->begun and passes common->go */
 weft_fn sleep_for_ever; /* in weft_sleep; returns what that returns */
 weft_fn loop_for_ever;  /* opens common->begun; never looks, never waits */
 
+/* Threads of this process but a checker's own, which block all signals and have
+ * the program's name. */
+int busy_threads(void);
+
+/* Has the calling thread, and no other, call `handler` every `ns` with SIGALRM,
+ * until it is given NULL. */
+void storm(void (*handler)(int number), long ns);
+
 /* A program of its own: runs fn in a fork, which ends as it likes or by
  * exit(0), and keeps what was printed. */
 struct ran {

@@ -499,6 +499,22 @@ post_at_any_moment(void *unused)
     return NULL;
 }
 
+START_TEST(a_post_at_any_moment_is_heard)
+{
+    policy_park_only(_i);
+    race.rounds = scaled(60000);
+    const pthread_t thread = support_thread(post_at_any_moment, NULL);
+
+    for (unsigned round = 1; round <= race.rounds; round++) {
+        atomic_store(&race.ready, round);
+        race.wrong += wait_while(&race.word, round - 1, &for_ever) != 0;
+    }
+    support_join(thread);
+    ck_assert_uint_eq(race.wrong, 0);
+}
+
+END_TEST
+
 /* Deadlines that pass at about the moment of the post: whatever comes first is
  * told, and a change is never told as a deadline. */
 START_TEST(a_deadline_and_a_post_race)
@@ -662,6 +678,7 @@ add_storms(Suite *suite)
     support_add_table(tcase, a_ring_that_parks_never_misses_a_post, ring_sizes);
     tcase_add_loop_test(tcase, a_post_to_all_reaches_all, 0, 2);
     tcase_add_loop_test(tcase, a_stop_is_never_missed, 0, 2);
+    tcase_add_loop_test(tcase, a_post_at_any_moment_is_heard, 0, 2);
     tcase_add_test(tcase, a_deadline_and_a_post_race);
     tcase_add_loop_test(tcase, two_processes_never_miss_a_post, 0, 2);
 }

@@ -1,10 +1,8 @@
 /* Scopes: jobs that end together. */
 #include "support/worker_support.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/time.h>
 
 #define KIND kinds[_i]
 
@@ -315,14 +313,10 @@ stop_scope(int number)
 
 START_TEST(a_signal_handler_may_stop_it_at_any_moment)
 {
-    const struct sigaction action = {.sa_handler = stop_scope};
-    const struct itimerval rapid = {{0, 97}, {0, 97}};
-    const struct itimerval none = {{0, 0}, {0, 0}};
     const unsigned count = scaled(KIND == WEFT_THREAD ? 500 : 50);
 
-    ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
     ck_assert_int_eq(weft_init(NULL), 0);
-    ck_assert_int_eq(setitimer(ITIMER_REAL, &rapid, NULL), 0);
+    storm(stop_scope, patient(97000));
     for (unsigned i = 0; i < count; i++) {
         weft_scope *scope = open_scope(NULL);
         int status = 0;
@@ -340,7 +334,7 @@ START_TEST(a_signal_handler_may_stop_it_at_any_moment)
         atomic_store(&stopped_scope, NULL);
         (void)weft_scope_close(scope, WEFT_FOREVER);
     }
-    ck_assert_int_eq(setitimer(ITIMER_REAL, &none, NULL), 0);
+    storm(NULL, 0);
 }
 
 END_TEST

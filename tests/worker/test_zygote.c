@@ -70,7 +70,7 @@ START_TEST(a_process_needs_init_before_the_first_thread)
     ck_assert_ptr_null(job);
     gate_open(&gate);
     support_join(thread);
-    eventually(support_threads() == 1 + support_is_tsan());
+    eventually(busy_threads() == 1);
     expect_process();
 }
 
@@ -96,7 +96,7 @@ START_TEST(init_among_threads_succeeds_and_makes_no_zygote)
                    WEFT_ETHREADS, "weft_init()");
     gate_open(&gate);
     support_join(thread);
-    eventually(support_threads() == 1 + support_is_tsan());
+    eventually(busy_threads() == 1);
     ck_assert_int_eq(weft_init(NULL), 0);
     expect_process();
 }
@@ -232,7 +232,7 @@ START_TEST(fork_is_refused_among_threads)
                    "WEFT_FORK");
     gate_open(&gate);
     support_join(thread);
-    eventually(support_threads() <= 2 + support_is_tsan()); /* the service */
+    eventually(busy_threads() <= 2); /* the service */
     weft_job *mine = must_start(WEFT_THREAD, &(weft_task){.fn = wait_for_go});
 
     expect_refused(weft_start(&job, WEFT_PROCESS, &task), WEFT_ETHREADS,
@@ -392,12 +392,12 @@ START_TEST(after_fini_all_is_gone_and_all_can_come_again)
     for (int i = 0; i < 20; i++) {
         expect_end(must_start(WEFT_THREAD, &(weft_task){.fn = do_nothing}),
                    WEFT_OK);
-        eventually(support_threads() <= 2 + support_is_tsan());
+        eventually(busy_threads() <= 2);
         expect_process();
         weft_fini();
         ck_assert_int_eq(children(), 0);
         ck_assert_int_eq(zygote_pid(), 0);
-        eventually(support_threads() == 1 + support_is_tsan());
+        eventually(busy_threads() == 1);
         eventually(support_fds() <= fds);
     }
 }
@@ -733,13 +733,13 @@ START_TEST(thousands_of_processes_leave_nothing)
     for (int i = 0; i < 50; i++)
         expect_process();
     const long memory = support_rss();
-    const int fds = support_fds(), threads = support_threads();
+    const int fds = support_fds(), threads = busy_threads();
 
     for (unsigned i = 0; i < count; i++)
         expect_process();
     ck_assert_int_eq(children(), 1); /* the zygote */
     eventually(support_fds() <= fds);
-    ck_assert_int_eq(support_threads(), threads);
+    ck_assert_int_eq(busy_threads(), threads);
     if (!support_is_checked()) /* which keep freed memory for a while */
         ck_assert_int_lt(support_rss() - memory, 512);
 }
