@@ -41,11 +41,26 @@ owners(void)
 }
 
 static bool
+hot_is(const struct slot_hot *hot, const struct slot_hot *other)
+{
+    return hot->state == other->state && hot->since == other->since &&
+           hot->until == other->until && hot->object == other->object &&
+           hot->kind == other->kind && hot->holder == other->holder &&
+           hot->stopping == other->stopping && hot->shield == other->shield;
+}
+
+/* Nothing is left that a reader could take for the new owner's. */
+static bool
 is_clear(const struct slot *slot)
 {
-    static const struct slot zero;
+    static const struct slot_hot zero;
+    const struct slot_identity *identity = &slot->identity;
 
-    return memcmp(slot, &zero, sizeof zero) == 0;
+    return (identity->sequence & 1) == 0 && identity->flags == 0 &&
+           identity->pid == 0 && identity->tid == 0 && identity->parent == 0 &&
+           identity->name[0] == 0 && identity->task[0] == 0 &&
+           slot->held_count == 0 && slot->stack_count == 0 &&
+           hot_is(&slot->hot, &zero);
 }
 
 static void
