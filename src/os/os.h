@@ -98,6 +98,11 @@ bool os_thread_restore(const struct os_thread_state *state);
 /* Threads of this process that are not a sanitizer's own. */
 int os_thread_count(void);
 
+/* The same but for `quiet` ones, which have all signals blocked. Where a
+ * sanitizer has threads of its own they cannot be told from those: then only
+ * threads that some signal can reach are counted, the caller at least. */
+int os_threads_beside(int quiet);
+
 /* Burns a moment of CPU politely, in a spin. */
 static inline void
 os_pause(void)

@@ -1,5 +1,6 @@
 #include "os/os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -281,4 +282,44 @@ os_thread_count(void)
     const int count = (int)strtol(at, NULL, 10);
 
     return __tsan_init && count > 1 ? count - 1 : count;
+}
+
+/* Whether the thread of this /proc directory has all signals blocked, but for
+ * the C library's own and those that cannot be. */
+static bool
+is_quiet(const char *id)
+{
+    char path[64], line[128];
+    bool quiet = false;
+
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/status", id);
+    FILE *file = fopen(path, "re");
+
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, "SigBlk:", 7) == 0)
+            quiet = (strtoull(line + 7, NULL, 16) | UINT64_C(0x180040100)) ==
+                    UINT64_MAX;
+    if (file)
+        fclose(file);
+    return quiet;
+}
+
+int
+os_threads_beside(int quiet)
+{
+    const struct dirent *entry;
+    int count = 0;
+
+    if (!__tsan_init) {
+        count = os_thread_count();
+        return count < 0 ? count : count - quiet;
+    }
+    DIR *tasks = opendir("/proc/self/task");
+
+    if (!tasks)
+        return -errno;
+    while ((entry = readdir(tasks))) /* NOLINT: nobody else reads `tasks` */
+        count += *entry->d_name != '.' && !is_quiet(entry->d_name);
+    closedir(tasks);
+    return count > 1 ? count : 1;
 }

@@ -93,11 +93,12 @@ watch_all(struct any *any, bool on)
 
         if (!source->kind)
             continue;
-        source->watch.waiter = &any->waiter;
-        if (on)
-            source->kind->watch(source->object, &source->watch);
-        else
+        if (!on) {
             source->kind->unwatch(source->object, &source->watch);
+            continue;
+        }
+        source->watch.waiter = &any->waiter;
+        source->kind->watch(source->object, &source->watch);
     }
 }
 

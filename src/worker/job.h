@@ -90,7 +90,7 @@ struct weft_job {
     /* The worker's while it runs; read-only after the end. */
     struct job_call call;
     weft_outcome outcome;
-    int64_t begun;
+    _Atomic int64_t begun;
     _Atomic int tid;       /* of its worker; 0 before */
     _Atomic unsigned slot; /* the worker's; 0 = none */
     void *worker;          /* the kind's: struct thread before it has begun,

@@ -260,7 +260,7 @@ start_by_fork(const struct process *process)
 
     fflush(NULL);
     service_hold();
-    const int pid = os_clone(0, NULL);
+    const int pid = runtime_clone(0, NULL);
 
     if (pid == 0) {
         os_signals_default();

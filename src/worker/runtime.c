@@ -160,14 +160,11 @@ runtime_threads(void)
     const int64_t until = os_now() + PATIENCE;
 
     for (;;) {
-        const int all = os_thread_count();
-        const int own =
-            thread_idle_count() + service_runs() + bell_has_thread();
+        const int count = os_threads_beside(thread_idle_count() +
+                                            service_runs() + bell_has_thread());
 
-        if (all < 0)
-            return all;
-        if (all - own <= 1 || os_now() >= until)
-            return all - own;
+        if (count <= 1 || os_now() >= until)
+            return count;
         /* A thread that was joined may take a moment to be gone. */
         (void)wait_sleep(os_now() + 100000);
     }
@@ -285,6 +282,20 @@ runtime_close(bool for_good)
         service_stop();
 }
 
+int
+runtime_clone(unsigned flags, int *pidfd)
+{
+    lock_take(&runtime.lock);
+    thread_hold();
+    const int pid = os_clone(flags, pidfd);
+
+    if (pid != 0) {
+        thread_go_on();
+        lock_give(&runtime.lock);
+    }
+    return pid;
+}
+
 void
 runtime_forked(const char *name, int parent)
 {
@@ -292,9 +303,9 @@ runtime_forked(const char *name, int parent)
 
     policy_forked();
     bell_forked();
-    service_forked();
+    service_forked(name == NULL);
     thread_forked();
-    zygote_forked();
+    zygote_forked(name == NULL);
     memset(&runtime, 0, sizeof runtime);
     runtime.options = options;
     list_init(&runtime.jobs);

@@ -31,6 +31,10 @@ int runtime_threads(void);
  */
 void runtime_close(bool for_good);
 
+/* Copies the process as os_clone does, while nobody else changes what the
+ * library keeps. The service must be held. */
+int runtime_clone(unsigned flags, int *pidfd);
+
 /* In a fresh copy of the process: a worker of the program (`name`, started by
  * `parent`), or with NULL a program of its own. */
 void runtime_forked(const char *name, int parent);

@@ -217,11 +217,15 @@ serve(void *memory)
     self_take(&self);
     atomic_store(&service.self, &self);
     os_thread_name("weft-service");
+    /* Outside of `still` nothing of `service` is touched from here on. */
+    const int watch = service.watch;
+
     wait_post(&service.here, 1, INT_MAX);
-    while (!atomic_load(&service.leave)) {
-        const int count = os_watch_wait(service.watch, contexts, EVENTS);
+    for (bool leave = false; !leave;) {
+        const int count = os_watch_wait(watch, contexts, EVENTS);
 
         lock_take(&service.still);
+        leave = atomic_load(&service.leave);
         for (int i = 0; i < count; i++)
             handle(contexts[i]);
         attend_all();
@@ -387,9 +391,10 @@ service_stop(void)
 }
 
 void
-service_forked(void)
+service_forked(bool open)
 {
-    close_all();
+    if (open)
+        close_all();
     free(service.heap);
     memset(&service, 0, sizeof service);
     service.watch = service.clock = service.bell = -1;

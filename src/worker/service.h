@@ -47,6 +47,7 @@ void service_go_on(void);
 
 /* Ends the thread and closes its descriptors. */
 void service_stop(void);
-void service_forked(void);
+/* `open`: its descriptors are, and must be closed. */
+void service_forked(bool open);
 
 #endif

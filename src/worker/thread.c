@@ -28,6 +28,7 @@
 struct thread {
     struct self self;
     struct wait_word go;
+    atomic_bool posting; /* somebody is still inside wait_post(&go) */
     struct stop stop;
     weft_job *job;            /* written before `go` changes */
     struct list link;         /* in the idle stack; under idle.lock */
@@ -279,6 +280,17 @@ thread_discard(struct thread *thread)
     free(thread);
 }
 
+/* Lets a thread that was taken from the stack go on. It may end and free itself
+ * as soon as it sees `go`, but not before `posting` is 0 again. */
+static void
+post(struct thread *thread)
+{
+    atomic_store_explicit(&thread->posting, true, memory_order_relaxed);
+    wait_post(&thread->go, atomic_load(&thread->go.value) + 1, 1);
+    /* release: pairs with acquire in thread_main */
+    atomic_store_explicit(&thread->posting, false, memory_order_release);
+}
+
 static int
 give_to_new(weft_job *job, struct thread *thread)
 {
@@ -309,7 +321,7 @@ give_to_idle(weft_job *job, struct thread *thread)
 {
     thread->job = job;
     present(thread, job);
-    wait_post(&thread->go, atomic_load(&thread->go.value) + 1, 1);
+    post(thread);
 }
 
 /* Whether the thread has a next job to run. One that cannot be cleaned runs
@@ -346,6 +358,8 @@ thread_main(void *memory)
     why_end();
     const bool told = thread->leave;
 
+    while (atomic_load_explicit(&thread->posting, memory_order_acquire))
+        os_pause();
     free(thread);
     if (told) {
         atomic_fetch_sub(&idle.leaving.value, 1);
@@ -429,6 +443,18 @@ thread_cached_count(void)
 }
 
 void
+thread_hold(void)
+{
+    lock_take(&idle.lock);
+}
+
+void
+thread_go_on(void)
+{
+    lock_give(&idle.lock);
+}
+
+void
 thread_drop_idle(void)
 {
     const struct wait_terms terms = {.until = OS_NEVER, .stubborn = true};
@@ -437,7 +463,7 @@ thread_drop_idle(void)
     while ((thread = idle_pop())) {
         thread->leave = true;
         atomic_fetch_add(&idle.leaving.value, 1);
-        wait_post(&thread->go, atomic_load(&thread->go.value) + 1, 1);
+        post(thread);
     }
     for (;;) {
         const uint32_t leaving = atomic_load(&idle.leaving.value);

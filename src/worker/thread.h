@@ -18,6 +18,10 @@ int thread_prepare(weft_job *job, const weft_task *task);
 int thread_idle_count(void);
 int thread_cached_count(void);
 
+/* Keeps the stack of idle threads as it is while the process is copied. */
+void thread_hold(void);
+void thread_go_on(void);
+
 /* Ends the idle threads and waits for that. */
 void thread_drop_idle(void);
 void thread_forked(void);

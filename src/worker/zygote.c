@@ -77,7 +77,7 @@ zygote_run(int end, int program)
     os_thread_name("weft-zygote");
     label_forked();
     registry_forked(true);
-    service_forked();
+    service_forked(false); /* closed with the rest below */
     self_here = NULL;
     if (os_move(end, 3) < 0)
         os_exit_now(1);
@@ -149,7 +149,7 @@ make(void)
     if (status < 0)
         return why_system(status, "cannot make the zygote");
     fflush(NULL); /* else each worker would write it again */
-    status = os_clone(OS_CLONE_PIDFD, &zygote.pidfd);
+    status = runtime_clone(OS_CLONE_PIDFD, &zygote.pidfd);
     if (status == 0)
         zygote_run(ends[1], program);
     os_close(ends[1]);
@@ -284,9 +284,9 @@ zygote_stop(void)
 }
 
 void
-zygote_forked(void)
+zygote_forked(bool open)
 {
-    if (zygote.made) {
+    if (open && zygote.made) {
         os_close(zygote.end);
         os_close(zygote.pidfd);
     }

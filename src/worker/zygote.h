@@ -19,6 +19,7 @@ int zygote_ready(bool named);
 int zygote_start(const struct wire_request *request, const int fds[WIRE_FDS]);
 
 void zygote_stop(void);
-void zygote_forked(void);
+/* `open`: its descriptors are, and must be closed. */
+void zygote_forked(bool open);
 
 #endif

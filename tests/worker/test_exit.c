@@ -425,7 +425,7 @@ main(void)
     add_for_kinds(tcase, after_the_joining_nothing_starts);
     tcase_add_test(tcase, the_main_thread_s_at_end_runs_at_exit);
     add_for_kinds(tcase, fini_joins_and_weft_may_be_used_again);
-    if (!support_is_asan()) /* to which the main thread's memory is lost */
+    if (!support_is_asan() && !support_is_tsan()) /* their own threads stay */
         add_for_kinds(tcase, main_may_end_by_pthread_exit);
     return support_run(suite);
 }
