@@ -781,8 +781,10 @@ add_life(Suite *suite)
                       closed);
     tcase_add_test(tcase, weft_takes_no_standard_descriptor);
     tcase_add_test(tcase, a_worker_cannot_reach_the_zygote_s_line);
-    tcase_add_test(tcase, a_fork_of_the_program_can_use_weft);
-    tcase_add_test(tcase, a_fork_in_a_worker_thread_can_use_weft);
+    if (!support_is_tsan()) { /* which has no threads after such a fork */
+        tcase_add_test(tcase, a_fork_of_the_program_can_use_weft);
+        tcase_add_test(tcase, a_fork_in_a_worker_thread_can_use_weft);
+    }
     tcase_add_test(tcase, a_worker_starts_workers_that_start_workers);
     tcase_add_test(tcase, a_worker_joins_its_own_workers);
     tcase_add_test(tcase, when_the_program_is_killed_its_workers_die);
