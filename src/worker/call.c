@@ -17,7 +17,8 @@ weft_fail(weft_call *call, const char *format, ...)
     if (!call)
         return why_set(WEFT_EINVAL, "weft_fail: call is NULL");
     va_start(list, format);
-    text_add_list(&text, format ? format : "", list);
+    if (format)
+        text_add_list(&text, format, list);
     va_end(list);
     outcome_keep_message(list_entry(call, struct job_call, call), message);
     return WEFT_EFAILED;

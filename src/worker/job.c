@@ -192,12 +192,13 @@ job_end(weft_job *job)
     }
     if (job->timed)
         timer_cancel(&job->timer);
+    /* Before the end is seen: who has joined the job finds it in its scope. */
+    if (job->scope)
+        scope_ended(job->scope, job);
     /* Sequentially consistent, as weft_fd's and job_watch's looks are: who
      * comes too late to be told sees that it has ended. */
     wait_post(&job->ended, 1, INT_MAX);
     tell_watchers(job);
-    if (job->scope)
-        scope_ended(job->scope, job);
     if (atomic_load(&job->handles) == 0)
         report_unobserved(job);
     runtime_remove(job); /* last: the exit waits for the report too */

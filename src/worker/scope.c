@@ -168,6 +168,13 @@ give_back(weft_scope *scope)
     scope->given = NULL;
 }
 
+/* A job comes into the list of ended ones a moment before its end is seen. */
+static void
+settle(weft_job *job)
+{
+    (void)job_wait(job, OS_NEVER, true);
+}
+
 /* The next ended job; NULL: none yet. *left: jobs that still run. */
 static weft_job *
 take_ended(weft_scope *scope, size_t *left, uint32_t *seen)
@@ -194,6 +201,7 @@ weft_scope_next(weft_scope *scope, weft_job **out, weft_time deadline)
     for (;;) {
         scope->given = take_ended(scope, &left, &seen);
         if (scope->given) {
+            settle(scope->given);
             job_see(scope->given);
             *out = scope->given;
             return 0;
@@ -298,7 +306,11 @@ weft_scope_close(weft_scope *scope, weft_time deadline)
         return 0;
     if (runs_inside(scope))
         return why_set(WEFT_EDEADLK, "a job would wait for its own scope");
-    const int status = verdict(scope, wait_for_all(scope, deadline.ns));
+    const int waited = wait_for_all(scope, deadline.ns);
+
+    list_foreach (at, &scope->ended)
+        settle(list_entry(at, weft_job, in_scope));
+    const int status = verdict(scope, waited);
 
     scope_free(scope);
     return status;

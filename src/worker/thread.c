@@ -28,7 +28,7 @@
 struct thread {
     struct self self;
     struct wait_word go;
-    atomic_bool posting; /* somebody is still inside wait_post(&go) */
+    _Atomic int posting; /* how many are still inside wait_post(&go) */
     struct stop stop;
     weft_job *job;            /* written before `go` changes */
     struct list link;         /* in the idle stack; under idle.lock */
@@ -281,14 +281,16 @@ thread_discard(struct thread *thread)
 }
 
 /* Lets a thread that was taken from the stack go on. It may end and free itself
- * as soon as it sees `go`, but not before `posting` is 0 again. */
+ * as soon as it sees `go`, but not before `posting` is 0 again. That counts: it
+ * may have run this job and be given the next one before the first poster is
+ * through. */
 static void
 post(struct thread *thread)
 {
-    atomic_store_explicit(&thread->posting, true, memory_order_relaxed);
+    atomic_fetch_add_explicit(&thread->posting, 1, memory_order_relaxed);
     wait_post(&thread->go, atomic_load(&thread->go.value) + 1, 1);
     /* release: pairs with acquire in thread_main */
-    atomic_store_explicit(&thread->posting, false, memory_order_release);
+    atomic_fetch_sub_explicit(&thread->posting, 1, memory_order_release);
 }
 
 static int
@@ -358,7 +360,7 @@ thread_main(void *memory)
     why_end();
     const bool told = thread->leave;
 
-    while (atomic_load_explicit(&thread->posting, memory_order_acquire))
+    while (atomic_load_explicit(&thread->posting, memory_order_acquire) > 0)
         os_pause();
     free(thread);
     if (told) {

@@ -23,8 +23,7 @@ static const char *const good_names[] = {
     "\xef\xbf\xbf",     /* U+FFFF */
     "\xf0\x90\x80\x80", /* U+10000 */
     "\xf4\x8f\xbf\xbf", /* U+10FFFF, the last */
-    "Gr\xc3\xb6\xc3\x9f"
-    "e",
+    "Stra\xc3\x9f",
 };
 
 START_TEST(good_names_have_no_fault)

@@ -255,7 +255,7 @@ START_TEST(long_paths_do_no_harm)
         group[i] = i % 100 == 3 ? '/' : 'x';
     support_write(root, "proc/self/cgroup", group);
     support_write(root, "proc/self/mountinfo", V2("/", CG));
-    support_write(root, CG + 1, "");
+    support_write(root, &CG[1], "");
     ck_assert_uint_eq(os_cpu_quota(root), 0);
     support_write(root, "proc/self/mountinfo", group);
     ck_assert_uint_eq(os_cpu_quota(root), 0);

@@ -243,8 +243,7 @@ static const char *const names[] = {
     "fifteen-bytes-x",
     "sixteen-bytes-xy",
     "picture-decoder-12",
-    "Gr\xc3\xb6\xc3\x9f"
-    "e der \xc3\x84ngste",
+    "Gr\xc3\xb6\xc3\x9fter \xc3\x84rger",
 };
 
 START_TEST(a_thread_names_itself)

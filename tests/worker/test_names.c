@@ -93,8 +93,7 @@ static const char *const bad[] = {
     "\x1b[31m",
     "\x7f",
     "\xc2\x80",
-    "a\xc2\x9f"
-    "b",
+    "a\302\237b",
     "\xff",
     "\xc3",
     "\xc3(",
