@@ -101,7 +101,7 @@ START_TEST(out_of_descriptors_is_named)
     expect_end(must_start(WEFT_THREAD, &(weft_task){.fn = do_nothing}),
                WEFT_OK);
     end_all(jobs, count);
-    eventually(support_fds() <= fds);
+    eventually(support_fds() <= fds + 1); /* this thread's bell may be new */
     for (int i = 0; i < 100; i++)
         expect_to_work();
     unlimit(RLIMIT_NOFILE);
@@ -249,7 +249,7 @@ START_TEST(out_of_tasks_is_named)
                           weft_list(WEFT_PROCESSES, NULL, 0),
                       count + 1);
     end_all(jobs, count);
-    eventually(support_fds() <= fds);
+    eventually(support_fds() <= fds + 1); /* this thread's bell may be new */
     for (int i = 0; i < 100; i++)
         expect_to_work();
     unlimit(RLIMIT_NPROC);
