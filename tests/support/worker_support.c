@@ -45,7 +45,7 @@ must_start(weft_kind kind, const weft_task *task)
 
     /* It has no pidfd_open: the rest of such a test cannot be had. */
     if (status == WEFT_ENOSYS && kind == WEFT_PROCESS && support_is_valgrind())
-        exit(0);
+        _exit(0);
     ck_assert_msg(status == 0, "not started: %d, %s", status, weft_why());
     ck_assert_ptr_nonnull(job);
     return job;
@@ -234,7 +234,7 @@ run_program(struct ran *ran, void (*fn)(void *arg), void *arg)
         dup2(out, STDOUT_FILENO);
         dup2(err, STDERR_FILENO);
         fn(arg);
-        exit(0);
+        _exit(0);
     }
     ran->code = support_reap(pid);
     ran->took = weft_now().ns - begun;
