@@ -7,11 +7,11 @@
 #include <weft/status.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <threads.h>
 
 struct why {
     int status;
@@ -20,9 +20,9 @@ struct why {
 
 static _Thread_local struct why *why;
 static _Thread_local int why_status; /* the last status, memory or not */
-static once_flag key_once = ONCE_FLAG_INIT;
-static tss_t key;        /* read-only after key_once */
-static bool key_is_made; /* read-only after key_once */
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t key; /* read-only after key_once */
+static bool key_is_made;  /* read-only after key_once */
 
 static void
 forget(void *memory)
@@ -34,7 +34,7 @@ forget(void *memory)
 static void
 make_key(void)
 {
-    key_is_made = tss_create(&key, forget) == thrd_success;
+    key_is_made = pthread_key_create(&key, forget) == 0;
 }
 
 static struct why *
@@ -42,12 +42,12 @@ why_here(void)
 {
     if (why)
         return why;
-    call_once(&key_once, make_key);
+    (void)pthread_once(&key_once, make_key);
     if (!key_is_made)
         return NULL;
     struct why *fresh = calloc(1, sizeof *fresh);
 
-    if (fresh && tss_set(key, fresh) != thrd_success) {
+    if (fresh && pthread_setspecific(key, fresh)) {
         free(fresh);
         fresh = NULL;
     }
@@ -109,7 +109,7 @@ why_end(void)
 {
     if (!why)
         return;
-    tss_set(key, NULL);
+    (void)pthread_setspecific(key, NULL);
     forget(why);
 }
 

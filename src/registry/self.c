@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <threads.h>
 
 _Thread_local struct self *self_here;
 void (*self_ending)(struct self *self);
@@ -29,7 +28,7 @@ static int pid_here, parent_pid_here; /* read-only once open */
 /* 0 = closed, 1 = one thread is opening, 2 = open. 0 -> 1 by compare-and-swap;
  * 1 -> 2 by that thread, release: pairs with acquire in self_open. */
 static atomic_int opened;
-static once_flag hooks = ONCE_FLAG_INIT;
+static pthread_once_t hooks = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* its destructor ends adopted threads' blocks */
 static bool key_is_made;
 
@@ -117,7 +116,7 @@ self_open(void)
     if (atomic_load_explicit(&opened, memory_order_acquire) == 2)
         return;
     if (atomic_compare_exchange_strong(&opened, &closed, 1)) {
-        call_once(&hooks, make_hooks);
+        (void)pthread_once(&hooks, make_hooks);
         (void)registry_open(); /* without it there are records, but no slots */
         open_process("MainProcess", 0);
         atomic_store_explicit(&opened, 2, memory_order_release);
