@@ -225,10 +225,11 @@ serve(void *memory)
         const int count = os_watch_wait(watch, contexts, EVENTS);
 
         lock_take(&service.still);
-        leave = atomic_load(&service.leave);
         for (int i = 0; i < count; i++)
             handle(contexts[i]);
         attend_all();
+        /* After the bell was cleared: who asks after that has rung again. */
+        leave = atomic_load(&service.leave);
         lock_give(&service.still);
     }
     atomic_store(&service.self, NULL);
