@@ -60,12 +60,17 @@ typedef enum weft_heap { /* is the shared heap mapped in it? */
 
 typedef enum weft_sandbox {
     WEFT_OPEN,    /* none */
-    WEFT_LIMITED, /* no new privileges, writes nowhere but .writable */
-    WEFT_STRICT   /* compute only: no files, no network, no new processes */
+    WEFT_LIMITED, /* no new privileges, writes nowhere but .writable: Landlock
+                   */
+    WEFT_STRICT   /* compute only: no files, no network, no new processes, such
+                     calls fail with EPERM; open descriptors work: seccomp */
 } weft_sandbox;
 
 /* How to make a worker; zero = default. What a kind cannot do is refused with
- * WEFT_ENOTSUP, never ignored. (T) threads, (P) processes. */
+ * WEFT_ENOTSUP, never ignored. (T) threads, (P) processes. All of it is copied
+ * before weft_start returns. What a process worker is not given here it has
+ * from its caller, as it is at the start: environment, directory, umask, nice,
+ * limits, CPUs, signal mask; never more rights. */
 typedef struct weft_worker_options {
     size_t stack_size;    /* T P  bytes; 0 = 1 MiB of address space */
     const unsigned *cpus; /* T P  the CPUs it may run on */
@@ -73,19 +78,23 @@ typedef struct weft_worker_options {
     int nice;           /*   P  added to the caller's */
     weft_method method; /*   P */
     const int *fds;     /*   P  handed over as call->fds, duplicated at once;
-                                all others are closed */
+                                all others are closed. At most 200 */
     size_t fd_count;
     const char *const *env; /*   P  NULL-ended "K=V"; NULL = the caller's */
     const char *directory;  /*   P  working directory */
-    size_t memory;          /*   P  bytes of private memory (RLIMIT_DATA) */
-    weft_duration cpu_time; /*   P  then it dies of SIGXCPU */
+    size_t memory;          /*   P  bytes of private memory that it may have
+                                    besides the copy of the program
+                                    (RLIMIT_DATA): malloc returns NULL then */
+    weft_duration cpu_time; /*   P  rounded up to seconds, then it dies of
+                                    SIGXCPU */
     weft_duration grace;    /*   P  from stop request to SIGTERM, and from that
                                     to SIGKILL; 0 = 1 s each */
     weft_sandbox sandbox;   /*   P */
     weft_heap heap;         /*   P */
     bool fresh;             /* T    never a cached thread */
     const char *const *writable; /*   P  NULL-ended paths for WEFT_LIMITED */
-    size_t capture; /*   P  keep this much of its stdout + stderr */
+    size_t capture; /*   P  keep the last so many bytes of its stdout + stderr,
+                            which are not printed then */
     uintptr_t reserved[8];
 } weft_worker_options;
 

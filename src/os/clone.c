@@ -45,6 +45,8 @@ os_clone(unsigned flags, int *pidfd)
         how |= CLONE_PARENT;
     if (flags & OS_CLONE_PIDFD)
         how |= CLONE_PIDFD;
+    if (flags & OS_CLONE_SIGCHLD)
+        how |= SIGCHLD;
     if (prctl(PR_GET_TID_ADDRESS, &tid_address) < 0 || !tid_address)
         return -ENOSYS;
     if (syscall(SYS_get_robust_list, 0, &head, &size) < 0)

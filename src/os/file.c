@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -278,9 +281,9 @@ os_open_null(void)
 }
 
 int
-os_open_here(void)
+os_open_directory(const char *path)
 {
-    return high_fd(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return high_fd(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
 int
@@ -305,4 +308,74 @@ void
 os_close_from(int lowest)
 {
     close_range((unsigned)lowest, ~0u, 0);
+}
+
+int
+os_copy_fd(int fd, int lowest)
+{
+    return result(fcntl(fd, F_DUPFD_CLOEXEC, lowest));
+}
+
+int
+os_pipe(int ends[2])
+{
+    int low[2];
+
+    if (pipe2(low, O_CLOEXEC) < 0)
+        return -errno;
+    ends[0] = high_fd(low[0]);
+    ends[1] = high_fd(low[1]);
+    if (ends[0] >= 0 && ends[1] >= 0 &&
+        fcntl(ends[0], F_SETFL, O_NONBLOCK) >= 0)
+        return 0;
+    const int status = ends[0] < 0 ? ends[0] : ends[1] < 0 ? ends[1] : -errno;
+
+    for (int i = 0; i < 2; i++)
+        if (ends[i] >= 0)
+            close(ends[i]);
+    return status;
+}
+
+int
+os_read_some(int fd, void *out, size_t size)
+{
+    int got;
+
+    do
+        got = result((int)read(fd, out, size));
+    while (got == -EINTR);
+    return got;
+}
+
+void
+os_end_writes(int end)
+{
+    shutdown(end, SHUT_WR);
+}
+
+int64_t
+os_file_size(int fd)
+{
+    struct stat file;
+
+    return fstat(fd, &file) < 0 ? -errno : (int64_t)file.st_size;
+}
+
+int
+os_signal_open(int signal)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    return high_fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+void
+os_signal_clear(int fd)
+{
+    struct signalfd_siginfo info;
+
+    while (read(fd, &info, sizeof info) > 0)
+        ;
 }

@@ -5,16 +5,29 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
     SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL
 };
 
+/* A file longer than RLIMIT_FSIZE would raise SIGXFSZ. */
+static bool
+is_too_long(size_t size)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size;
+}
+
 int
 os_memfd(const char *name, size_t size)
 {
+    if (is_too_long(size))
+        return -EFBIG;
     const int fd = high_fd(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
 
     if (fd < 0)
@@ -109,4 +122,54 @@ void
 os_keep_out_of_core(void *at, size_t size)
 {
     madvise(at, size, MADV_DONTDUMP);
+}
+
+void
+os_keep_from_copies(void *at, size_t size, bool keep)
+{
+    madvise(at, size, keep ? MADV_DONTFORK : MADV_DOFORK);
+}
+
+int
+os_memfd_fill(int fd, size_t offset, size_t size)
+{
+    int status;
+
+    do
+        status = fallocate(fd, 0, (off_t)offset, (off_t)size) < 0 ? -errno : 0;
+    while (status == -EINTR);
+    return status;
+}
+
+int
+os_map_extend(void **at, size_t size, size_t longer)
+{
+    void *moved = mremap(*at, size, longer, MREMAP_MAYMOVE);
+
+    if (moved == MAP_FAILED)
+        return -errno;
+    *at = moved;
+    return 0;
+}
+
+/* The sixth number of statm, in pages: size resident shared text 0 data. */
+uint64_t
+os_memory_private(void)
+{
+    char text[256];
+    uint64_t pages = 0;
+    const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    const ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    const char *at = text;
+
+    if (fd >= 0)
+        close(fd);
+    if (size <= 0)
+        return 0;
+    text[size] = '\0';
+    for (int field = 0; at && field < 5; field++)
+        at = strchr(at + 1, ' ');
+    for (at = at ? at + 1 : ""; *at >= '0' && *at <= '9'; at++)
+        pages = 10 * pages + (uint64_t)(*at - '0');
+    return pages * OS_PAGE;
 }

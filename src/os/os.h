@@ -118,7 +118,8 @@ os_pause(void)
 
 enum os_clone_flags {
     OS_CLONE_PARENT = 1, /* the child belongs to the caller's parent */
-    OS_CLONE_PIDFD = 2
+    OS_CLONE_PIDFD = 2,
+    OS_CLONE_SIGCHLD = 4 /* its end is announced after all: for debuggers */
 };
 
 /* Copies the calling process, as fork does, without running any fork handler.
@@ -159,15 +160,132 @@ void os_signals_default(void);
 
 _Noreturn void os_exit_now(int code);
 
-/* What the process may do, to be compared only: user, group and supplementary
- * ids, all sets of capabilities, no_new_privs and seccomp. */
+/* Sends a signal to all processes of a group. */
+void os_group_signal(int group, int signal);
+
+/* Whether a process is stopped, by ^Z or a signal. */
+bool os_is_stopped(int pid);
+
+/* What the system says of the process: what it may do, to be compared only
+ * (user, group and supplementary ids, all sets of capabilities, no_new_privs,
+ * seccomp and namespaces' root), and two things that cannot be had otherwise.
+ */
 struct os_rights {
     uint64_t digest;
+    unsigned umask;
+    bool traced; /* by a debugger */
 };
 
 int os_rights(struct os_rights *out);
 
+/* Runs the program that this process runs, anew, in a child of the calling
+ * thread, as `name`. Its descriptors are 0 to 2 and `end`, as 3; its
+ * environment is `variable` ("K=V") and what `strings` holds, as os_environment
+ * writes it; all signals are blocked. Its end raises SIGCHLD. Returns the pid;
+ * what hinders the start is the parent's error. */
+int os_spawn(const char *name, int end, const char *variable, char *strings,
+             size_t size);
+
+/* --- crash.c, maps.c: a process that dies says where */
+
+enum {
+    OS_FRAMES = 48
+};
+
+struct os_crash {
+    int signal, code;
+    uint64_t address;           /* that could not be reached */
+    uint64_t frames[OS_FRAMES]; /* the first is where it was, the others are
+                                   where calls return to */
+    unsigned count;
+};
+
+/* Loads now what os_crash_catch will need in the worst of moments. */
+void os_crash_warm_up(void);
+
+/* From now on, also in copies of the process, `each` is called when a signal is
+ * about to kill it: in the handler, once with what is sure and again if more
+ * was found. Then it dies of the signal. */
+void os_crash_catch(void (*each)(const struct os_crash *crash));
+
+/* Calls `found` with the file, and the offset in it, that each of the addresses
+ * belongs to. Signal-safe; the path is gone after the call. */
+typedef void os_place(void *context, unsigned which, const char *path,
+                      uint64_t offset);
+
+int os_maps_open(void);
+void os_maps_places(int maps, const uint64_t *addresses, unsigned count,
+                    os_place *found, void *context);
+
+/* --- limits.c */
+
+enum {
+    OS_LIMITS = 16,
+    OS_LIMIT_FILE = 1, /* RLIMIT_FSIZE */
+    OS_LIMIT_SPACE = 9 /* RLIMIT_AS */
+};
+
+#define OS_NO_LIMIT UINT64_MAX
+
+struct os_limit {
+    uint64_t soft, hard;
+};
+
+/* What a process hands on to its children and may change meanwhile. */
+struct os_context {
+    struct os_limit limits[OS_LIMITS];
+    uint64_t cpus[16]; /* affinity; all 0: unknown */
+    int32_t nice;
+    uint32_t umask; /* from struct os_rights */
+};
+
+/* The calling thread's and its process's, but for umask. */
+int os_context_get(struct os_context *out);
+
+/* Changes what differs. -EPERM: it may not have that. */
+int os_context_apply(const struct os_context *want,
+                     const struct os_context *have);
+
+int os_nice(int nice);
+
+/* So many bytes of private memory more than it has now, and no more; a little
+ * CPU time, then SIGXCPU. */
+int os_limit_memory(uint64_t bytes);
+int os_limit_cpu(int64_t ns);
+
+/* --- environment.c */
+
+/* Copies all strings, each with its end, one after another, however other
+ * threads change them. Returns the bytes there are, also beyond `room`. */
+long os_environment(char *out, size_t room);
+
+/* Makes such a block, which must stay, the environment. In a process with one
+ * thread. */
+int os_environment_set(char *strings, size_t size);
+
+/* Reads own memory where nothing may be; the bytes that were there, or
+ * -EFAULT; -EPERM, -ENOSYS: the system does not let it. Signal-safe. */
+int os_read_own(const void *at, void *out, size_t size);
+
+/* --- memory_left.c */
+
+/* Bytes that could be had now: of the system and of the control groups. */
+uint64_t os_memory_left(void);
+
+/* How often the system has killed for lack of memory, in the narrowest group
+ * that counts it. */
+uint64_t os_memory_kills(void);
+
 /* --- memory.c */
+
+/* Bytes of private memory, as RLIMIT_DATA counts them. Signal-safe. */
+uint64_t os_memory_private(void);
+
+/* Gives a shared file's part its memory now: -ENOMEM, -ENOSPC, not a death. */
+int os_memfd_fill(int fd, size_t offset, size_t size);
+
+/* Makes a shared mapping longer; it may move. */
+int os_map_extend(void **at, size_t size, size_t longer);
 
 /* A sealed file in memory of `size` zero bytes, sparse; its size is fixed. */
 int os_memfd(const char *name, size_t size);
@@ -190,6 +308,7 @@ int os_protect(void *at, size_t size, unsigned access);
 void os_unmap(void *at, size_t size);
 int os_discard_shared(void *at, size_t size); /* gives the pages back */
 void os_keep_out_of_core(void *at, size_t size);
+void os_keep_from_copies(void *at, size_t size, bool keep); /* of the process */
 
 /* --- robust.c: the kernel's note at a thread's death */
 
@@ -232,7 +351,7 @@ int os_pair(int ends[2]); /* of whole messages, connected */
 /* Sends or receives one whole message with up to OS_FDS descriptors. Receiving
  * returns the bytes, 0 at the end; *fd_count in: room, out: how many came. */
 enum {
-    OS_FDS = 8
+    OS_FDS = 253
 };
 
 int os_send(int end, const void *data, size_t size, const int *fds,
@@ -241,9 +360,16 @@ int os_receive(int end, void *data, size_t size, int *fds, unsigned *fd_count);
 
 bool os_is_open(int fd);
 int os_open_null(void);
-int os_open_here(void); /* the working directory */
+int os_open_directory(const char *path); /* "." is the working directory */
 int os_go_there(int directory);
-int os_move(int from, int to); /* dup2; `to` is kept over exec */
+int os_move(int from, int to);      /* dup2; `to` is kept over exec */
+int os_copy_fd(int fd, int lowest); /* one more, at `lowest` or above */
+int os_pipe(int ends[2]); /* read end, which never blocks; write end */
+int os_read_some(int fd, void *out, size_t size); /* 0 at the end; -EAGAIN */
+int64_t os_file_size(int fd);
+int os_signal_open(int signal); /* readable when the signal, blocked, is sent */
+void os_signal_clear(int fd);
+void os_end_writes(int end); /* of a pair: the other end reads its end */
 void os_close(int fd);
 void os_close_from(int lowest); /* it and all above */
 
@@ -269,5 +395,40 @@ unsigned os_cpu_quota(const char *root);
 
 /* Tasks that want a CPU now on the whole system, or -errno. 6 to 30 us. */
 int os_running(void);
+
+/* --- sandbox.c: what a process gives up for good; for a process with one
+ * thread and for itself only. Threads and processes that it makes inherit it.
+ */
+
+/* Whether the system can do it: >= 0, or -errno, such as -ENOSYS, and for
+ * writes -EOPNOTSUPP where Landlock is switched off. They change nothing. */
+int os_can_limit_writes(void);
+int os_can_compute_only(void);
+
+/* No new privileges, and nothing in the file system can be written, made,
+ * removed, renamed, linked or truncated any more but below one of the paths in
+ * `writable` and /dev/null: such calls fail with EACCES, EPERM, or EXDEV for a
+ * move or link across. `writable` ends with NULL; NULL = none; files or
+ * directories, relative to the working directory. Open descriptors keep what
+ * they can; reading stays free, and so do modes, owners, times and attributes
+ * of files. Mounting and tracing a process that is less limited fail as well.
+ * Called again, what both allow is left.
+ *
+ * Landlock before its version 3 knows no truncation: there truncate(2) and
+ * O_TRUNC without an access mode for writing fail everywhere, with EPERM, and
+ * openat2 and io_uring are absent.
+ *
+ * -errno of a path that cannot be opened, whose index is then *at (may be
+ * NULL): nothing has happened. -E2BIG when called too often, -ENOMEM: a part of
+ * the restrictions may hold. */
+int os_limit_writes(const char *const *writable, unsigned *at);
+
+/* Compute only: no new privileges, and system calls that open files, use the
+ * network, make processes, signal others, look into others, map memory to be
+ * executed or change the system fail with EPERM. Threads of its own can be
+ * started; open descriptors can be read, written and polled. fstat fails where
+ * the C library makes it of newfstatat; its streams do without. -EPERM when
+ * called again. */
+int os_compute_only(void);
 
 #endif

@@ -2,11 +2,13 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -96,6 +98,32 @@ os_group_lead(void)
 }
 
 void
+os_group_signal(int group, int signal)
+{
+    if (group > 1) /* 0 and 1 would mean others */
+        (void)kill(-group, signal);
+}
+
+bool
+os_is_stopped(int pid)
+{
+    char path[64], text[512];
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    const ssize_t size = read(fd, text, sizeof text - 1);
+
+    close(fd);
+    text[size > 0 ? size : 0] = '\0';
+    const char *state = strrchr(text, ')'); /* 831 (name) T ... */
+
+    return state && state[1] == ' ' && (state[2] == 'T' || state[2] == 't');
+}
+
+void
 os_signals_default(void)
 {
     for (int number = 1; number < NSIG; number++) {
@@ -125,6 +153,26 @@ digest(uint64_t sum, const char *text)
     return sum;
 }
 
+/* The root directory and the namespaces are what they were if their files are.
+ */
+static int
+add_places(struct os_rights *out)
+{
+    static const char *const places[] = {
+        "/", "/proc/self/ns/mnt", "/proc/self/ns/net", "/proc/self/ns/user"};
+
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        struct stat file = {0};
+        char text[64];
+
+        (void)stat(places[i], &file);
+        snprintf(text, sizeof text, "%jx:%jx", (uintmax_t)file.st_dev,
+                 (uintmax_t)file.st_ino);
+        out->digest = digest(out->digest, text);
+    }
+    return 0;
+}
+
 int
 os_rights(struct os_rights *out)
 {
@@ -132,11 +180,12 @@ os_rights(struct os_rights *out)
         "Uid:", "Gid:", "Groups:", "NoNewPrivs:", "Seccomp", "Cap"};
     char part[256];
     bool whole = true, wanted = false;
+    unsigned number;
     FILE *file = fopen("/proc/self/status", "re");
 
     if (!file)
         return -errno;
-    out->digest = UINT64_C(0xcbf29ce484222325);
+    *out = (struct os_rights){.digest = UINT64_C(0xcbf29ce484222325)};
     while (fgets(part, sizeof part, file)) {
         /* A long line comes in parts. */
         for (size_t i = 0; whole && i < sizeof lines / sizeof *lines; i++) {
@@ -147,7 +196,11 @@ os_rights(struct os_rights *out)
         whole = strchr(part, '\n') != NULL;
         if (wanted)
             out->digest = digest(out->digest, part);
+        else if (sscanf(part, "Umask: %o", &number) == 1)
+            out->umask = number;
+        else if (sscanf(part, "TracerPid: %u", &number) == 1)
+            out->traced = number != 0;
     }
     fclose(file);
-    return 0;
+    return add_places(out);
 }

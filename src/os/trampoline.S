@@ -39,4 +39,7 @@ os_trampoline:
         .cfi_endproc
 #endif
         .size   os_trampoline, . - os_trampoline
+        .globl  os_trampoline_end
+        .hidden os_trampoline_end
+os_trampoline_end:
         .section .note.GNU-stack, "", %progbits

@@ -9,4 +9,6 @@
  * aligned to 16; NULL = the present one. */
 void os_trampoline(void (*fn)(void *), void *arg, void *stack);
 
+extern const char os_trampoline_end[]; /* of its code */
+
 #endif

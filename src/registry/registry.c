@@ -89,14 +89,25 @@ open_file(size_t size)
                          : os_memfd("weft-registry", size);
 }
 
-static int
-map_file(unsigned blocks)
+static size_t
+labels_after(unsigned blocks)
 {
-    const size_t labels_at = (size_t)blocks * BLOCK_BYTES;
-    const size_t size =
-        labels_at + OWNER_BYTES + (size_t)LABEL_MOST * LABEL_SIZE;
+    return (size_t)blocks * BLOCK_BYTES;
+}
+
+static size_t
+size_of(unsigned blocks)
+{
+    return labels_after(blocks) + OWNER_BYTES + (size_t)LABEL_MOST * LABEL_SIZE;
+}
+
+/* Keeps the descriptor, or closes it when it fails. */
+static int
+map_file(unsigned blocks, int fd)
+{
+    const size_t labels_at = labels_after(blocks);
+    const size_t size = size_of(blocks);
     void *base = NULL;
-    const int fd = open_file(size);
 
     if (fd < 0)
         return fd;
@@ -130,7 +141,7 @@ registry_open(void)
     /* Address space may be limited: less room is better than none. */
     for (unsigned blocks = SLOT_BLOCKS; status == -ENOMEM && blocks;
          blocks /= 8)
-        status = map_file(blocks);
+        status = map_file(blocks, open_file(size_of(blocks)));
     if (status < 0)
         return why_system(status, "cannot make the registry");
     *header() = (struct registry_header){
@@ -144,6 +155,29 @@ registry_open(void)
         .made = os_now(),
     };
     return 0;
+}
+
+int
+registry_join(int fd)
+{
+    for (unsigned blocks = SLOT_BLOCKS; blocks; blocks /= 8)
+        if (os_file_size(fd) == (int64_t)size_of(blocks)) {
+            const int status = map_file(blocks, fd);
+
+            if (status < 0)
+                return why_system(status, "cannot map the registry");
+            os_close(fd);
+            registry.fd = -1;
+            return 0;
+        }
+    os_close(fd);
+    return why_set(WEFT_EMISMATCH, "the registry is of another build");
+}
+
+int
+registry_fd(void)
+{
+    return registry.fd;
 }
 
 bool
@@ -162,10 +196,15 @@ registry_forked(bool ours)
         if (atomic_exchange_explicit(&mine[b], false, memory_order_relaxed))
             (void)protect_block(b, OS_READ);
     }
-    if (ours || !registry.base)
+    if (ours) {
+        registry.fd = -1; /* a worker keeps no descriptor but its own */
+        return;
+    }
+    if (!registry.base)
         return;
     os_unmap(registry.base, registry.size);
-    os_close(registry.fd);
+    if (registry.fd >= 0)
+        os_close(registry.fd);
     registry.fd = -1;
     registry.base = NULL;
     registry.blocks = 0;

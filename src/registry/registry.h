@@ -11,6 +11,11 @@
 int registry_open(void);
 bool registry_is_open(void);
 
+/* Maps the file of the program that this process is a worker of, in place of
+ * making one. Takes the descriptor over. WEFT_EMISMATCH, WEFT_ENOMEM. */
+int registry_join(int fd);
+int registry_fd(void); /* -1: not open */
+
 /* In a fresh copy of the process: the parent's slots become read-only. `ours`:
  * a worker of the program, which goes on in the same file; else a program of
  * its own, which must open another. */

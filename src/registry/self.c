@@ -217,8 +217,14 @@ self_forked(const char *name, int parent)
         atomic_store(&opened, 0);
         return;
     }
+    if (atomic_load(&opened) != 2) { /* executed anew */
+        (void)pthread_once(&hooks, make_hooks);
+        if (!registry_is_open())
+            (void)registry_open();
+    }
     open_process(name, parent);
     self_here = &main_block;
+    atomic_store_explicit(&opened, 2, memory_order_release);
 }
 
 int

@@ -77,8 +77,10 @@ const weft_worker *self_process(void);
  * above. */
 extern void (*self_main_ending)(void);
 
-/* In a fresh copy of the process. `name` NULL: it is no worker of the program
- * but a program of its own, and opens a registry of its own when needed. */
+/* In a fresh copy of the process, or in a program executed anew to be a worker,
+ * which may have joined a registry before. `name` NULL: it is no worker of the
+ * program but a program of its own, and opens a registry of its own when
+ * needed. */
 void self_forked(const char *name, int parent);
 
 /* Called in a copy of the process that the program made by fork(); set once, by

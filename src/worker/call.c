@@ -1,11 +1,18 @@
 /* What a running function says of itself. */
 #include "base/why.h"
+#include "os/os.h"
 #include "worker/job.h"
 #include "worker/outcome.h"
 
 #include <weft/status.h>
 
 #include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LARGE = 1 << 20 /* bytes: less is not worth a look at what is left */
+};
 
 int
 weft_fail(weft_call *call, const char *format, ...)
@@ -24,11 +31,52 @@ weft_fail(weft_call *call, const char *format, ...)
     return WEFT_EFAILED;
 }
 
+/* A larger place of its own, with what was written so far. */
+static bool
+move_result(struct job_call *own, size_t size)
+{
+    char *larger = malloc(size);
+
+    if (!larger)
+        return false;
+    memcpy(larger, own->start, own->call.result_size);
+    memset(larger + own->call.result_size, 0, size - own->call.result_size);
+    free(own->owned);
+    own->owned = own->start = larger;
+    own->room = size;
+    return true;
+}
+
+/* A process's result lies in memory that grows by being touched: too little of
+ * it would be a death there. */
+static bool
+may_grow(const struct job_call *own, size_t size)
+{
+    const size_t growth = size - own->call.result_size;
+
+    return size <= own->room && (growth < LARGE || os_memory_left() > growth);
+}
+
 void *
 weft_result_resize(weft_call *call, size_t size)
 {
-    (void)call;
-    (void)size;
-    why_set(WEFT_ENOTSUP, "weft_result_resize is not built yet");
-    return NULL;
+    if (!call) {
+        why_set(WEFT_EINVAL, "weft_result_resize: call is NULL");
+        return NULL;
+    }
+    struct job_call *own = list_entry(call, struct job_call, call);
+    const size_t before = call->result_size;
+
+    if (size < before)
+        memset(own->start + size, 0, before - size);
+    if (size > before &&
+        !(own->fixed ? may_grow(own, size)
+                     : size <= own->room || move_result(own, size))) {
+        why_set(WEFT_ENOMEM, "there is no room for a result of %zu bytes",
+                size);
+        return NULL;
+    }
+    call->result_size = size;
+    call->result = own->start;
+    return own->start;
 }

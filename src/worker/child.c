@@ -1,14 +1,21 @@
 #include "worker/child.h"
 
+#include "base/why.h"
 #include "os/trampoline.h"
 #include "registry/self.h"
 #include "wait/certificate.h"
 #include "wait/stop.h"
 #include "worker/at_end.h"
+#include "worker/context.h"
+#include "worker/crash.h"
 #include "worker/job.h"
 #include "worker/outcome.h"
 #include "worker/runtime.h"
 
+#include <weft/status.h>
+
+#include <dlfcn.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
@@ -20,14 +27,24 @@ enum {
 
 /* Everything of the one task that this process is for. */
 static struct {
-    const struct wire_control *control;
+    char *control; /* struct wire_control, argument, strings */
+    char *crash;   /* struct wire_crash, report, result */
     struct wire_report *report;
     struct stop stop;
     struct stop_cell cell;
     struct job_call call;
+    int handed[WIRE_HANDED];
     weft_fn *fn;
     int code;
 } child;
+
+static const struct wire_control *
+control(void)
+{
+    return (const struct wire_control *)(const void *)child.control;
+}
+
+/* --- what copies of this process start with */
 
 static void
 leave(int status, void *unused)
@@ -38,36 +55,8 @@ leave(int status, void *unused)
     os_exit_now(status);
 }
 
-void
-child_guard_exit(void)
-{
-    (void)on_exit(leave, NULL);
-}
-
 static void
-map_share(const struct wire_request *request, int fd)
-{
-    const size_t report_at = wire_report_at(request->arg_size);
-    const size_t size = wire_size(request->arg_size, request->result_size);
-    void *control, *report;
-
-    if (os_map(&control, report_at, fd, OS_READ) < 0 ||
-        os_map_part(&report, size - report_at, fd, report_at,
-                    OS_READ | OS_WRITE) < 0)
-        os_exit_now(LOST);
-    child.control = control;
-    child.report = report;
-    child.call.space = child.report->message;
-    child.call.call = (weft_call){
-        .arg = request->arg_size ? (const char *)control + WIRE_ARG_AT : NULL,
-        .arg_size = request->arg_size,
-        .result = request->result_size ? (char *)report + WIRE_RESULT_AT : NULL,
-        .result_size = request->result_size,
-    };
-}
-
-void
-child_read_nothing(void)
+read_nothing(void)
 {
     const int null = os_open_null();
 
@@ -78,33 +67,131 @@ child_read_nothing(void)
     __fpurge(stdin);
 }
 
-/* The caller's outputs and directory; nothing else open. */
+void
+child_ready(void)
+{
+    read_nothing();
+    (void)on_exit(leave, NULL);
+    os_signals_default();
+    crash_catch();
+}
+
+void
+child_belong(int program)
+{
+    if (os_die_with(program) < 0)
+        os_exit_now(LOST);
+    (void)os_group_lead();
+}
+
+/* --- the memory that it shares with the program */
+
 static void
-take_fds(const int fds[WIRE_FDS], uint32_t closed)
+tell(enum wire_phase phase)
+{
+    atomic_store(&child.report->phase.value, phase);
+    wait_wake(&child.report->phase, INT_MAX, true);
+}
+
+/* The start, or, when nobody waits for that any more, the job fails with the
+ * sentence. */
+static _Noreturn void
+refuse(int status)
+{
+    child.report->code = status;
+    strncpy(child.report->message, weft_why(), TEXT_MESSAGE - 1);
+    tell(WIRE_REFUSED);
+    os_exit_now(LOST);
+}
+
+/* As much room for a result that grows as the address space has. */
+static size_t
+map_second(const struct wire_request *request, int fd, void **at)
+{
+    const size_t from = wire_crash_at(request);
+    size_t room = request->result_room;
+
+    for (;;) {
+        const size_t size = wire_size(request, room) - from;
+
+        if (os_map_part(at, size, fd, from, OS_READ | OS_WRITE) == 0) {
+            os_keep_out_of_core(*at, size);
+            return room;
+        }
+        if (room <= request->result_size)
+            os_exit_now(LOST);
+        room =
+            room / 16 > request->result_size ? room / 16 : request->result_size;
+    }
+}
+
+static void
+map_share(const struct wire_request *request, int fd)
+{
+    void *first, *second;
+
+    if (os_map(&first, wire_crash_at(request), fd, OS_READ) < 0)
+        os_exit_now(LOST);
+    child.call.room = map_second(request, fd, &second);
+    child.control = first;
+    child.crash = second;
+    child.report =
+        (struct wire_report *)(void *)(child.crash + wire_report_at(request) -
+                                       wire_crash_at(request));
+    child.call.fixed = true;
+    child.call.space = child.report->message;
+    child.call.call = (weft_call){
+        .arg = request->arg_size ? child.control + WIRE_ARG_AT : NULL,
+        .arg_size = request->arg_size,
+        .result =
+            request->result_size ? (char *)child.report + WIRE_RESULT_AT : NULL,
+        .result_size = request->result_size,
+    };
+    child.call.start = (char *)child.report + WIRE_RESULT_AT;
+}
+
+/* --- becoming a worker */
+
+/* The user's descriptors become 3 and up, whatever they were; nothing else
+ * stays open. Copied above all of them first, since one may lie where another
+ * is to be. */
+static void
+take_handed(unsigned count, const int *fds)
+{
+    int top = 3 + (int)count;
+
+    for (unsigned i = 0; i < count; i++)
+        if (fds[i] >= top)
+            top = fds[i] + 1;
+    for (unsigned i = 0; i < count; i++) {
+        const int status = child.handed[i] = os_copy_fd(fds[i], top);
+
+        if (status < 0)
+            refuse(why_system(status, "worker.fds"));
+    }
+    for (unsigned i = 0; i < count; i++)
+        child.handed[i] = os_move(child.handed[i], 3 + (int)i);
+    os_close_from(3 + (int)count);
+    child.call.call.fds = count ? child.handed : NULL;
+    child.call.call.fd_count = count;
+}
+
+/* The caller's outputs and directory. */
+static void
+take_fds(const struct wire_request *request, const int *fds)
 {
     if ((fds[WIRE_STDOUT] >= 0 && os_move(fds[WIRE_STDOUT], 1) < 0) ||
         (fds[WIRE_STDERR] >= 0 && os_move(fds[WIRE_STDERR], 2) < 0) ||
         (fds[WIRE_HERE] >= 0 && os_go_there(fds[WIRE_HERE]) < 0))
         os_exit_now(LOST); /* rather not at all than in the wrong place */
     for (int fd = 1; fd <= 2; fd++)
-        if (closed & 1u << fd)
+        if (request->closed & 1u << fd)
             os_close(fd);
-    os_close_from(3);
+    if (request->captured)
+        (void)setvbuf(stdout, NULL, _IOLBF, 0); /* a crash loses little */
 }
 
-static void
-restrict_cpus(const struct wire_request *request)
-{
-    unsigned cpus[WIRE_CPUS];
-
-    if (request->cpu_count == 0)
-        return;
-    for (unsigned i = 0; i < request->cpu_count; i++)
-        cpus[i] = request->cpus[i];
-    (void)os_cpu_restrict(cpus, request->cpu_count); /* checked by the caller */
-}
-
-/* Becomes a worker: seen in the registry, certified, to be stopped. */
+/* Seen in the registry, certified, to be stopped. */
 static void
 take_part(const struct wire_request *request)
 {
@@ -115,7 +202,7 @@ take_part(const struct wire_request *request)
 
     stop_cell_init(&child.cell);
     child.stop = (struct stop){
-        .asked = &child.control->stop, .cell = &child.cell, .remote = true};
+        .asked = &control()->stop, .cell = &child.cell, .remote = true};
     self->stop = &child.stop;
     (void)certificate_make(self); /* without a slot there is none */
     policy_enter(self);
@@ -124,24 +211,19 @@ take_part(const struct wire_request *request)
     atomic_store(&child.report->slot, self_process()->id);
 }
 
+/* The function, in an object that was loaded later if need be. */
 static void
-wait_for_go(void)
+find_function(const struct wire_request *request)
 {
-    uint32_t go;
-
-    while ((go = atomic_load(&child.control->go)) == WIRE_WAIT)
-        (void)os_futex_wait(&child.control->go, WIRE_WAIT, OS_NEVER, true);
-    if (go != WIRE_GO)
-        os_exit_now(LOST);
-}
-
-static void
-run(void *unused)
-{
-    (void)unused;
-    child.code = child.fn(&child.call.call);
-    self_get()->shield = 0;
-    at_end_run(self_get());
+    child.fn = image_find(&request->fn);
+    if (!child.fn && request->fn.path[0] &&
+        dlopen(request->fn.path, RTLD_NOW | RTLD_LOCAL))
+        child.fn = image_find(&request->fn);
+    if (!child.fn)
+        refuse(why_set(WEFT_ENOTINIMAGE,
+                       "the function of '%s' is not in this program's image, "
+                       "nor in '%s' as it is now",
+                       request->name, request->fn.path));
 }
 
 /* The upper end of a stack of its own, with a page below it that nothing may
@@ -156,36 +238,80 @@ make_stack(size_t size)
     if (size < OS_STACK_LEAST)
         size = OS_STACK_LEAST;
     size = wire_pages(size) + OS_PAGE;
-    if (os_map(&stack, size, -1, OS_READ | OS_WRITE) < 0)
-        os_exit_now(LOST);
+    const int status = os_map(&stack, size, -1, OS_READ | OS_WRITE);
+
+    if (status < 0)
+        refuse(why_system(status, "worker.stack_size"));
     (void)os_protect(stack, OS_PAGE, 0);
     return (char *)stack + size;
 }
 
-void
-child_run(const struct wire_request *request, const int fds[WIRE_FDS])
+/* All that can go wrong, in the order that lets the later steps work; returns
+ * the stack to run on. */
+static void *
+set_up(const struct wire_request *request)
 {
-    if (os_die_with(request->parent_pid) < 0)
-        os_exit_now(LOST);
-    (void)os_group_lead();
-    map_share(request, fds[WIRE_SHARE]);
-    take_fds(fds, request->closed);
-    restrict_cpus(request);
-    take_part(request);
-    child.fn = image_find(&request->fn);
-    if (!child.fn)
-        os_exit_now(LOST); /* the caller has looked for it too */
+    int status =
+        context_apply(request, child.control + wire_environment_at(request));
+
+    if (status < 0)
+        refuse(status);
+    find_function(request);
     void *stack = make_stack(request->stack_size);
 
+    crash_arm((struct wire_crash *)(void *)child.crash, request->memory,
+              request->sandbox == WEFT_STRICT);
+    status =
+        context_restrict(request, child.control + wire_writable_at(request));
+    if (status < 0)
+        refuse(status);
+    return stack;
+}
+
+static void
+wait_for_go(void)
+{
+    uint32_t go;
+
+    while ((go = atomic_load(&control()->go)) == WIRE_WAIT)
+        (void)os_futex_wait(&control()->go, WIRE_WAIT, OS_NEVER, true);
+    if (go != WIRE_GO)
+        os_exit_now(LOST);
+}
+
+/* --- the function */
+
+static void
+run(void *unused)
+{
+    (void)unused;
+    child.code = child.fn(&child.call.call);
+    self_get()->shield = 0;
+    at_end_run(self_get());
+}
+
+void
+child_run(const struct wire_request *request, const int *fds)
+{
+    child_belong(request->parent_pid);
+    map_share(request, fds[WIRE_SHARE]);
+    take_fds(request, fds);
+    take_part(request);
+    take_handed(request->handed, fds + WIRE_FDS);
+    void *stack = set_up(request);
+
+    if (request->confirm)
+        tell(WIRE_READY);
     wait_for_go();
     os_signals_set(&request->mask);
-    atomic_store(&child.report->phase, WIRE_RUNS);
+    atomic_store(&child.report->phase.value, WIRE_RUNS);
     os_trampoline(run, NULL, stack);
     if (fflush(stdout) != 0 && child.code == 0) {
         child.code = WEFT_EFAILED;
         outcome_keep_message(&child.call, "its output could not be written");
     }
+    child.report->result_size = child.call.call.result_size;
     child.report->code = child.code;
-    atomic_store(&child.report->phase, WIRE_RETURNED);
+    atomic_store(&child.report->phase.value, WIRE_RETURNED);
     exit(child.code != 0);
 }

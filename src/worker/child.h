@@ -4,16 +4,17 @@
 
 #include "worker/wire.h"
 
-/* Makes exit() in this process, and in copies of it, end without the handlers
- * that the program registered before. */
-void child_guard_exit(void);
+/* Readies the process that workers are copied of, or a worker that is a copy of
+ * nothing: its standard input is at its end, exit() ends it without the
+ * handlers that the program registered before, and a crash is noted. */
+void child_ready(void);
 
-/* Standard input is at its end in this process and in copies of it. */
-void child_read_nothing(void);
+/* Dies when the program does; leads a group of its own. Ends the process if the
+ * program is gone. */
+void child_belong(int program);
 
-/* Runs the request in this fresh copy of the process and ends it. `fds` as enum
- * wire_fd, -1 where the present one is right. */
-_Noreturn void child_run(const struct wire_request *request,
-                         const int fds[WIRE_FDS]);
+/* Runs the request in this fresh process and ends it. `fds` as enum wire_fd and
+ * then request->handed ones; -1 where the present one is right. */
+_Noreturn void child_run(const struct wire_request *request, const int *fds);
 
 #endif

@@ -96,6 +96,21 @@ image_refer(weft_fn *fn, struct image_ref *out)
     return 0;
 }
 
+static int
+count(struct dl_phdr_info *object, size_t size, void *context)
+{
+    (void)size;
+    *(struct image_count *)context =
+        (struct image_count){object->dlpi_adds, object->dlpi_subs};
+    return 1;
+}
+
+void
+image_count(struct image_count *out)
+{
+    dl_iterate_phdr(count, out);
+}
+
 struct search {
     const struct image_ref *ref;
     uint64_t found;

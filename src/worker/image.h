@@ -25,6 +25,13 @@ struct image_ref {
 /* WEFT_ENOTINIMAGE: the function lies in no loaded object. */
 int image_refer(weft_fn *fn, struct image_ref *out);
 
+/* How often objects were loaded and unloaded. */
+struct image_count {
+    uint64_t adds, subs;
+};
+
+void image_count(struct image_count *out);
+
 /* The function in this process; NULL: not loaded here. No sentence. */
 weft_fn *image_find(const struct image_ref *ref);
 

@@ -87,6 +87,8 @@ job_new(weft_kind kind, const weft_task *task, const char *name)
         .result = task->result_size ? job->result : NULL,
         .result_size = task->result_size,
     };
+    job->call.start = job->result;
+    job->call.room = result;
     job->outcome = (weft_outcome){
         .exit_code = -1, .message = "", .where = "", .stack = "", .output = ""};
     return job;
@@ -186,6 +188,8 @@ job_end(weft_job *job)
 
     outcome->status = final_status(job);
     outcome->message = job->call.message ? job->call.message : "";
+    if (job->call.owned)
+        job->result = job->call.owned;
     if (outcome->status == WEFT_OK && job->call.call.result_size > 0) {
         outcome->result = job->result;
         outcome->result_size = job->call.call.result_size;
@@ -398,6 +402,7 @@ job_free(weft_job *job)
     if (job->fd >= 0)
         os_close(job->fd);
     free(job->text);
+    free(job->call.owned);
     if (job->call.message != job->call.space)
         free(job->call.message);
     free(job);

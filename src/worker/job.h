@@ -27,6 +27,10 @@ struct job_call {
     weft_call call; /* first: what the function sees */
     char *message;  /* room for TEXT_MESSAGE; NULL until weft_fail needs it */
     char *space;    /* where it lies, if it is not to be allocated */
+    char *start;    /* of the result */
+    size_t room;    /* there; all of it beyond the result is zero */
+    bool fixed;     /* the room cannot grow */
+    char *owned;    /* memory of a result that has grown; NULL at first */
 };
 
 /* How a kind of worker does what differs. */
@@ -40,7 +44,9 @@ struct job_kind {
     int (*kill)(weft_job *job, int signal);
     /* Waits for the end in a way of its own; NULL: on `ended`. */
     int (*wait)(weft_job *job, const struct wait_terms *terms);
-    void (*free)(weft_job *job); /* what the kind keeps; may be NULL */
+    /* Fills in what of an outcome takes long, when it is first asked for. */
+    void (*explain)(weft_job *job); /* may be NULL */
+    void (*free)(weft_job *job);    /* what the kind keeps; may be NULL */
 };
 
 /*   DELAYED -> READY, CANCELED   the service thread, which alone launches and
@@ -71,6 +77,7 @@ struct weft_job {
     struct timer timer;
     bool timed;         /* the timer was used */
     bool killed_for_it; /* it died of what a stop request led to */
+    bool was_killed;    /* weft_kill sent it SIGKILL; under lock */
 
     struct lock lock;
     struct list watches; /* under lock */

@@ -2,6 +2,7 @@
 
 #include <weft/status.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,18 +50,23 @@ add_worker(struct text *text, const weft_job *job)
 }
 
 static void
-add_death(struct text *text, const weft_outcome *outcome)
+add_death(struct text *text, const weft_job *job)
 {
+    const weft_outcome *outcome = &job->outcome;
     char space[32];
 
     if (outcome->signal)
-        text_add(text, " died of %s%s",
+        text_add(text, "%s died of %s%s",
+                 outcome->out_of_memory ? " ran out of memory and" : "",
                  outcome_signal_name(outcome->signal, space),
                  outcome->core_dumped ? " (core dumped)" : "");
     else
         text_add(text, " called exit(%d)", outcome->exit_code);
     if (*outcome->where)
         text_add(text, " at %s", outcome->where);
+    else if (outcome->signal == SIGKILL && !outcome->out_of_memory &&
+             !job->was_killed)
+        text_add(text, ", sender unknown");
 }
 
 static void
@@ -84,7 +90,7 @@ write_text(const weft_job *job, char *out, size_t size)
         text_add(&text, " ended");
         break;
     case WEFT_EDIED:
-        add_death(&text, outcome);
+        add_death(&text, job);
         break;
     case WEFT_ETIMEDOUT:
         text_add(&text, " exceeded its timeout");
@@ -111,6 +117,8 @@ weft_outcome_of(weft_job *job)
     if (!job->text) {
         char space[SIZE];
 
+        if (job->of->explain)
+            job->of->explain(job);
         write_text(job, space, sizeof space);
         job->text = strdup(space);
         job->outcome.text =

@@ -1,19 +1,18 @@
+/* The life of a job that a process runs: its start, its end, and the stops and
+ * signals in between. */
 #include "worker/process.h"
 
 #include "base/why.h"
 #include "registry/registry.h"
 #include "wait/any.h"
-#include "worker/child.h"
+#include "worker/groups.h"
 #include "worker/outcome.h"
-#include "worker/runtime.h"
+#include "worker/process_inside.h"
 #include "worker/thread.h"
-#include "worker/wire.h"
-#include "worker/zygote.h"
 
 #include <weft/status.h>
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,266 +20,14 @@ enum {
     COPY_MOST = 64 << 10 /* larger results stay where the worker wrote them */
 };
 
-/* How far a stop has gone. */
-enum stage {
-    NOT_ASKED,
-    ASKED,
-    TERMINATED,
-    KILLED
-};
-
-/* Who looks at the pidfd, and so who ends the job: the service, or a joiner who
- * would otherwise have to wait for the service to be woken first. SERVICE ->
- * JOINER and back by a joiner, either -> OVER by who saw the end, all by
- * compare-and-swap. Only who made it OVER closes the descriptor. */
-enum watcher {
-    WATCHED_BY_SERVICE,
-    WATCHED_BY_JOINER,
-    WATCH_OVER
-};
-
-struct process {
-    _Atomic int watcher;   /* enum watcher */
-    _Atomic int pidfd;     /* -1 before and after; closed under job->lock */
-    int share_fd, here_fd; /* until the start */
-    char *share; /* the mapped file; NULL once the result is copied, under
-                    job->lock */
-    size_t size;
-    char *copy;       /* of the result */
-    enum stage stage; /* under job->lock */
-    weft_method method;
-    struct wire_request request;
-};
-
-static struct process *
-process_of(const weft_job *job)
-{
-    return job->worker;
-}
-
-static struct wire_control *
-control_of(const struct process *process)
-{
-    return (struct wire_control *)(void *)process->share;
-}
-
-static struct wire_report *
-report_of(const struct process *process)
-{
-    return (struct wire_report *)(void *)(process->share +
-                                          wire_report_at(
-                                              process->request.arg_size));
-}
-
-/* --- before the start */
-
-static int
-check_method(const weft_task *task, weft_method method)
-{
-    switch (method) {
-    case WEFT_METHOD_DEFAULT:
-    case WEFT_ZYGOTE:
-        return 0;
-    case WEFT_FORK:
-        return task->delay > 0
-                   ? why_set(WEFT_ENOTSUP, "WEFT_FORK cannot be delayed: the "
-                                           "copy is made by the caller")
-                   : 0;
-    case WEFT_SPAWN:
-        return why_set(WEFT_ENOTSUP, "WEFT_SPAWN is not built yet");
-    }
-    return why_set(WEFT_EINVAL, "there is no method %d", (int)method);
-}
-
-static int
-check_options(const weft_worker_options *options)
-{
-    if (options->fresh)
-        return why_set(WEFT_ENOTSUP, "worker.fresh is not for processes");
-    if (options->stack_size >> 40)
-        return why_set(WEFT_ENOMEM, "worker.stack_size is beyond all memory");
-    if (options->cpu_count > WIRE_CPUS)
-        return why_set(WEFT_EINVAL, "worker.cpu_count is %zu",
-                       options->cpu_count);
-    for (size_t i = 0; i < options->cpu_count; i++)
-        if (options->cpus[i] >= WIRE_CPUS || options->cpus[i] >= os_cpu_most())
-            return why_set(WEFT_EINVAL, "worker.cpus names CPU %u",
-                           options->cpus[i]);
-    return 0;
-}
-
-int
-process_check(const weft_task *task)
-{
-    const weft_worker_options *options = task->worker;
-
-    if (task->arg && task->arg_size == 0)
-        return why_set(WEFT_ENOTSUP,
-                       "task.arg is a bare pointer (arg_size 0), which means "
-                       "nothing in another process");
-    if (!options)
-        return 0;
-    const int status = check_options(options);
-
-    return status < 0 ? status : check_method(task, options->method);
-}
-
-static int
-may_fork(void)
-{
-    const int threads = runtime_threads();
-
-    if (threads < 0)
-        return why_system(threads, "cannot count the threads");
-    if (threads > 1 || os_thread_id() != os_process_id())
-        return why_set(WEFT_ETHREADS,
-                       "WEFT_FORK needs a program with one thread; now there "
-                       "are %d",
-                       threads);
-    return 0;
-}
-
-static int
-can_start(weft_method method)
-{
-    if (method == WEFT_FORK)
-        return may_fork();
-    return zygote_ready(method == WEFT_ZYGOTE);
-}
-
-static int
-make_share(struct process *process, const weft_task *task)
-{
-    void *share = NULL;
-    int status;
-
-    process->size = wire_size(task->arg_size, task->result_size);
-    process->share_fd = os_memfd("weft-job", process->size);
-    if (process->share_fd < 0)
-        return why_system(process->share_fd, "cannot make a job's memory");
-    status =
-        os_map(&share, process->size, process->share_fd, OS_READ | OS_WRITE);
-    if (status < 0)
-        return why_system(status, "cannot map a job's memory");
-    process->share = share;
-    if (task->arg_size)
-        memcpy(process->share + WIRE_ARG_AT, task->arg, task->arg_size);
-    return 0;
-}
-
-static int
-fill_request(struct wire_request *request, const weft_job *job,
-             const weft_task *task)
-{
-    const weft_worker_options *options = task->worker;
-    struct text name = text_over(request->name, sizeof request->name);
-
-    request->magic = WIRE_MAGIC;
-    request->parent_pid = os_process_id();
-    request->parent_tid = job->parent;
-    request->arg_size = task->arg_size;
-    request->result_size = task->result_size;
-    request->mask = job->mask;
-    text_add(&name, "%s", job->name);
-    if (options) {
-        request->stack_size = options->stack_size;
-        request->cpu_count = (uint32_t)options->cpu_count;
-        for (size_t i = 0; i < options->cpu_count; i++)
-            request->cpus[i] = (uint16_t)options->cpus[i];
-    }
-    return image_refer(task->fn, &request->fn);
-}
-
-/* Where the caller is at the start, however late the job begins. */
-static int
-note_directory(struct process *process)
-{
-    process->here_fd = os_open_here();
-    return process->here_fd < 0
-               ? why_system(process->here_fd,
-                            "cannot open the working directory")
-               : 0;
-}
-
-int
-process_prepare(weft_job *job, const weft_task *task)
-{
-    struct process *process = calloc(1, sizeof *process);
-
-    if (!process)
-        return why_because(WEFT_ENOMEM, "cannot make a process");
-    process->pidfd = process->share_fd = process->here_fd = -1;
-    process->method = task->worker ? task->worker->method : WEFT_METHOD_DEFAULT;
-    job->worker = process;
-    int status = can_start(process->method);
-
-    if (status == 0)
-        status = service_start();
-    if (status == 0)
-        status = fill_request(&process->request, job, task);
-    if (status == 0)
-        status = make_share(process, task);
-    if (status == 0 && process->method != WEFT_FORK)
-        status = note_directory(process);
-    return status;
-}
+/* How often the system had killed for lack of memory when we last looked. */
+static _Atomic uint64_t process_kills;
 
 /* --- the start */
 
-/* What the program has printed so far comes before what the worker prints. A
- * stream that somebody is writing to is left alone. */
-static void
-flush(FILE *stream)
-{
-    if (ftrylockfile(stream) != 0)
-        return;
-    fflush_unlocked(stream);
-    funlockfile(stream);
-}
-
-/* Something must go in a closed descriptor's place. */
+/* Its pidfd, and whether it is ready if that is waited for. */
 static int
-start_by_zygote(struct process *process)
-{
-    int fds[WIRE_FDS] = {process->share_fd, 1, 2, process->here_fd};
-
-    process->request.closed = 0;
-    for (int fd = 1; fd <= 2; fd++)
-        if (!os_is_open(fd)) {
-            process->request.closed |= 1u << fd;
-            fds[fd] = process->share_fd;
-        }
-    return zygote_start(&process->request, fds);
-}
-
-static int
-start_by_fork(const struct process *process)
-{
-    const int fds[WIRE_FDS] = {process->share_fd, -1, -1, -1};
-
-    fflush(NULL);
-    service_hold();
-    const int pid = runtime_clone(0, NULL);
-
-    if (pid == 0) {
-        os_signals_default();
-        child_read_nothing();
-        child_guard_exit();
-        child_run(&process->request, fds);
-    }
-    service_go_on();
-    return pid < 0 ? why_system(pid, "cannot fork") : pid;
-}
-
-static int
-start_copy(struct process *process)
-{
-    return process->method == WEFT_FORK ? start_by_fork(process)
-                                        : start_by_zygote(process);
-}
-
-static int
-watch(weft_job *job, int pid)
+meet(weft_job *job, int pid)
 {
     struct process *process = process_of(job);
     const int pidfd = os_pidfd_open(pid);
@@ -288,10 +35,20 @@ watch(weft_job *job, int pid)
     if (pidfd < 0)
         return why_system(pidfd, "cannot open a process");
     process->pidfd = pidfd;
-    const int status = service_watch(pidfd, job_keep(job));
+    return process->request.confirm ? process_confirm(job) : 0;
+}
+
+static int
+watch(weft_job *job)
+{
+    struct process *process = process_of(job);
+    const int pidfd = process->pidfd;
+    int status = service_watch(pidfd, job_keep(job));
 
     if (status < 0)
         job_drop(job);
+    else if (process->capture.from >= 0)
+        status = service_watch_output(process->capture.from, job);
     return status;
 }
 
@@ -302,6 +59,7 @@ give_up(weft_job *job)
 {
     struct process *process = process_of(job);
 
+    groups_leave(process->place, job->outcome.pid);
     os_child_end(job->outcome.pid);
     lock_take(&job->lock);
     if (process->pidfd >= 0)
@@ -319,22 +77,10 @@ let(weft_job *job, enum wire_go go)
 
     lock_take(&job->lock);
     if (process->share) {
-        atomic_store(&control_of(process)->go, go);
-        os_futex_wake(&control_of(process)->go, 1, true);
+        atomic_store(&process_control(process)->go, go);
+        os_futex_wake(&process_control(process)->go, 1, true);
     }
     lock_give(&job->lock);
-}
-
-static void
-close_early(struct process *process)
-{
-    int *const fds[] = {&process->share_fd, &process->here_fd};
-
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
-        if (*fds[i] >= 0)
-            os_close(*fds[i]);
-        *fds[i] = -1;
-    }
 }
 
 static int
@@ -346,25 +92,28 @@ process_begin(weft_job *job)
         job_end(job);
         return 0;
     }
-    flush(stdout);
-    flush(stderr);
     const int64_t begun = os_now();
-    int pid = start_copy(process);
+
+    if (atomic_load(&process_kills) == 0)
+        atomic_store(&process_kills, os_memory_kills());
+    int pid = process_make(process);
 
     if (pid == WEFT_EAGAIN && thread_cached_count() > 0) {
         thread_drop_idle(); /* they count against the user's limit */
-        pid = start_copy(process);
+        pid = process_make(process);
     }
-
     if (pid < 0) {
         let(job, WIRE_NEVER);
         return pid;
     }
-    close_early(process);
+    process_close_early(process);
+    process->place = groups_enter(pid);
     atomic_store(&job->tid, pid);
     job_begun(job, begun);
-    const int status = watch(job, pid);
+    int status = meet(job, pid);
 
+    if (status == 0)
+        status = watch(job);
     if (status < 0) {
         give_up(job);
         return status;
@@ -388,31 +137,72 @@ ended_for_it(const struct process *process, const struct os_exit *end)
            (end->signal == SIGKILL && process->stage == KILLED);
 }
 
+/* What the worker noted when it died, while it can still be read. */
+static void
+take_crash(weft_job *job)
+{
+    struct process *process = process_of(job);
+    const struct wire_crash *noted =
+        (const struct wire_crash *)(const void *)(process->share +
+                                                  wire_crash_at(
+                                                      &process->request));
+
+    if (job->outcome.signal == 0 || atomic_load(&noted->count) == 0)
+        return;
+    process->crash = malloc(sizeof *process->crash);
+    if (process->crash)
+        *process->crash = *noted;
+}
+
+/* Only when it is known: its own limit was near when it crashed, or the system
+ * has killed for lack of memory since we last looked, and nobody else. */
+static bool
+ran_out_of_memory(const struct process *process, bool was_killed,
+                  const struct os_exit *end)
+{
+    if (process->crash && process->request.memory > 0 &&
+        process->crash->memory_is_full)
+        return true;
+    if (end->signal != SIGKILL || process->stage == KILLED || was_killed)
+        return false;
+    const uint64_t kills = os_memory_kills();
+
+    return atomic_exchange(&process_kills, kills) < kills;
+}
+
 static void
 judge(weft_job *job, const struct os_exit *end)
 {
-    const struct wire_report *report = report_of(process_of(job));
+    const struct wire_report *report = process_report(process_of(job));
+    const uint32_t phase = atomic_load(&report->phase.value);
     weft_outcome *outcome = &job->outcome;
-    const bool returned = atomic_load(&report->phase) == WIRE_RETURNED &&
-                          end->signal == 0 && end->code == (report->code != 0);
+    const bool returned =
+        end->signal == 0 &&
+        (phase == WIRE_REFUSED ||
+         (phase == WIRE_RETURNED && end->code == (report->code != 0)));
 
     outcome->signal = end->signal;
     outcome->core_dumped = end->core_dumped;
     outcome->cpu = end->cpu;
     outcome->wall = os_now() - job->begun;
     if (returned) {
-        job_returned(job, report->code);
+        job_returned(job, phase == WIRE_REFUSED && report->code >= 0
+                              ? WEFT_EFAILED
+                              : report->code);
         return;
     }
     outcome->status = WEFT_EDIED;
     outcome->exit_code = end->code;
+    take_crash(job);
+    outcome->out_of_memory =
+        ran_out_of_memory(process_of(job), job->was_killed, end);
     job->killed_for_it = ended_for_it(process_of(job), end);
 }
 
 static void
 take_message(weft_job *job)
 {
-    struct wire_report *report = report_of(process_of(job));
+    struct wire_report *report = process_report(process_of(job));
     char message[TEXT_MESSAGE];
 
     memcpy(message, report->message, sizeof message - 1);
@@ -421,14 +211,40 @@ take_message(weft_job *job)
         outcome_keep_message(&job->call, message);
 }
 
+/* A result that the function has sized may lie beyond what is mapped; the file
+ * has room for it, and can be made no shorter by the worker. */
+static size_t
+result_size(weft_job *job)
+{
+    struct process *process = process_of(job);
+    const uint64_t size = process_report(process)->result_size;
+    const size_t whole = wire_size(&process->request, size);
+    void *share = process->share;
+
+    if (size > process->request.result_room)
+        return 0;
+    if (whole <= process->size)
+        return size;
+    if (os_map_extend(&share, process->size, whole) < 0) {
+        job_returned(job, WEFT_ENOMEM);
+        outcome_keep_message(&job->call, "no room to map its result");
+        return 0;
+    }
+    process->share = share;
+    process->size = whole;
+    return size;
+}
+
 /* Small results are copied and the pages go; large ones stay where they are. */
 static void
 take_result(weft_job *job)
 {
     struct process *process = process_of(job);
-    const size_t size = job->call.call.result_size;
+    const size_t size = job->outcome.status == WEFT_OK ? result_size(job) : 0;
 
-    job->result = (char *)report_of(process) + WIRE_RESULT_AT;
+    job->call.call.result_size = size;
+
+    job->result = (char *)process_report(process) + WIRE_RESULT_AT;
     if (size > COPY_MOST)
         return;
     process->copy = malloc(size ? size : 1);
@@ -449,8 +265,13 @@ process_ended(weft_job *job)
     const int pid = job->outcome.pid;
 
     registry_condemn(pid); /* while nobody else has its pid */
+    groups_leave(process->place, pid);
     (void)os_pidfd_reap(process->pidfd, &end);
     lock_take(&job->lock);
+    if (process->capture.bytes) {
+        service_unwatch_output(process->capture.from);
+        job->outcome.output = capture_close(&process->capture);
+    }
     service_unwatch(process->pidfd, job);
     os_close(process->pidfd);
     process->pidfd = -1;
@@ -475,6 +296,17 @@ process_ready(weft_job *job)
     if (watch_passes(process_of(job), WATCHED_BY_SERVICE, WATCH_OVER))
         process_ended(job);
     job_drop(job);
+}
+
+void
+process_output(weft_job *job)
+{
+    struct process *process = process_of(job);
+
+    lock_take(&job->lock);
+    if (process->capture.from >= 0 && !capture_read(&process->capture))
+        service_unwatch_output(process->capture.from);
+    lock_give(&job->lock);
 }
 
 /* Looks at the pidfd in the service's place. */
@@ -524,7 +356,7 @@ advance(weft_job *job, int signal, enum stage stage)
 static void
 ask(weft_job *job)
 {
-    _Atomic uint32_t *word = &control_of(process_of(job))->stop;
+    _Atomic uint32_t *word = &process_control(process_of(job))->stop;
 
     atomic_store(word, atomic_load(&job->stop.asked));
     os_futex_wake(word, INT_MAX, true);
@@ -566,11 +398,26 @@ process_kill(weft_job *job, int signal)
     lock_take(&job->lock);
     if (process->pidfd >= 0)
         status = os_pidfd_signal(process->pidfd, signal);
+    job->was_killed = job->was_killed || (status == 0 && signal == SIGKILL);
     lock_give(&job->lock);
     return status == WEFT_ESRCH
                ? why_set(status, "process '%s' does not run", job->name)
            : status < 0 ? why_system(status, "weft_kill")
                         : 0;
+}
+
+/* In words, which takes long. */
+static void
+process_explain(weft_job *job)
+{
+    struct process *process = process_of(job);
+
+    if (!process || !process->crash)
+        return;
+    crash_explain(process->crash, &process->told);
+    job->outcome.where = process->told.where;
+    if (process->told.stack)
+        job->outcome.stack = process->told.stack;
 }
 
 static void
@@ -580,9 +427,12 @@ process_free(weft_job *job)
 
     if (!process)
         return;
-    close_early(process);
+    process_close_early(process);
     if (process->share)
         os_unmap(process->share, process->size);
+    capture_free(&process->capture);
+    free(process->told.stack);
+    free(process->crash);
     free(process->copy);
     free(process);
 }
@@ -594,7 +444,7 @@ process_slot(weft_job *job)
 
     lock_take(&job->lock);
     const unsigned slot =
-        process->share ? atomic_load(&report_of(process)->slot) : 0;
+        process->share ? atomic_load(&process_report(process)->slot) : 0;
 
     lock_give(&job->lock);
     return slot;
@@ -606,5 +456,6 @@ const struct job_kind process_kind = {
     .timer = process_timer,
     .kill = process_kill,
     .wait = process_wait,
+    .explain = process_explain,
     .free = process_free,
 };

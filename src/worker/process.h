@@ -14,6 +14,9 @@ int process_prepare(weft_job *job, const weft_task *task);
 /* In the service thread: its pidfd is readable. */
 void process_ready(weft_job *job);
 
+/* The same: it has printed something that is kept. */
+void process_output(weft_job *job);
+
 /* The slot that the worker says is its own; not to be trusted. */
 unsigned process_slot(weft_job *job);
 

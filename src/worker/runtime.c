@@ -8,6 +8,7 @@
 #include "worker/at_end.h"
 #include "worker/outcome.h"
 #include "worker/process.h"
+#include "worker/spawn.h"
 #include "worker/thread.h"
 #include "worker/zygote.h"
 
@@ -148,6 +149,12 @@ bool
 runtime_was_initialised(void)
 {
     return atomic_load(&runtime.initialised);
+}
+
+bool
+runtime_wants_zygote(void)
+{
+    return !runtime.options.no_zygote;
 }
 
 int
@@ -326,8 +333,8 @@ check_options(const weft_options *options)
                                         "this version of weft does not know");
     if (options->shared_size)
         return why_set(WEFT_ENOTSUP, "options.shared_size is not built yet");
-    if (options->argc || options->argv)
-        return why_set(WEFT_ENOTSUP, "options.argc and argv are not built yet");
+    if (!options->argc != !options->argv)
+        return why_set(WEFT_EINVAL, "options.argc and argv go together");
     return 0;
 }
 
@@ -343,6 +350,8 @@ weft_init(const weft_options *options)
         runtime.options = *options;
         runtime.options.quiet = options->quiet || wants_quiet();
     }
+    if (options && options->argv)
+        spawn_hook();
     atomic_store(&runtime.initialised, true);
     const int made = runtime.options.no_zygote ? 0 : zygote_renew();
 

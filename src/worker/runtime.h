@@ -20,8 +20,9 @@ void runtime_foreach(void (*fn)(weft_job *job, void *context), void *context);
 /* Tells that a failure was not asked about by anybody. */
 void runtime_unobserved(weft_job *job);
 
-/* Whether weft_init was called. */
+/* Whether weft_init was called; whether it left the zygote out. */
 bool runtime_was_initialised(void);
+bool runtime_wants_zygote(void);
 
 /* Threads of this process but for the library's own idle ones: 1 = the caller
  * is alone. Waits a moment for threads that are just ending. */

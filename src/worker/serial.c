@@ -6,6 +6,8 @@
 
 #include <weft/status.h>
 
+#include <string.h>
+
 weft_job *
 serial_outer(const weft_job *job)
 {
@@ -61,11 +63,8 @@ int
 serial_check(const weft_task *task)
 {
     static const weft_worker_options none;
-    const weft_worker_options *options = task->worker;
 
-    if (options &&
-        (options->stack_size || options->cpus || options->fresh ||
-         options->method != none.method || options->nice || options->grace))
+    if (task->worker && memcmp(task->worker, &none, sizeof none) != 0)
         return why_set(WEFT_ENOTSUP,
                        "task.worker is not for serial jobs: they run in the "
                        "caller");

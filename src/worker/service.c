@@ -31,13 +31,19 @@ static struct {
     _Atomic(struct weft_job *) attended; /* a stack; pushed from anywhere, taken
                                             whole by the thread */
     _Atomic unsigned waiting;            /* pushed without ringing */
+    struct lock calling;
+    void (*fn)(void *context); /* to be called; under calling, as the next */
+    void *context;
+    _Atomic bool called;   /* fn is to be called */
+    struct wait_word done; /* counts calls */
     struct lock timers;
     struct timer **heap; /* under timers; heap[1] is the earliest */
     size_t count, room;  /* under timers */
 } service = {.watch = -1, .clock = -1, .bell = -1};
 
 /* What an event belongs to: one of these, or a job. */
-static char clock_tag, bell_tag;
+static _Alignas(2) char clock_tag;
+static _Alignas(2) char bell_tag;
 
 /* --- timers: a binary heap */
 
@@ -182,6 +188,19 @@ attend_all(void)
     }
 }
 
+/* A job's output is told from its end by the lowest bit of the pointer. */
+static void *
+tag_output(struct weft_job *job)
+{
+    return (char *)job + 1;
+}
+
+static bool
+is_output(const void *context)
+{
+    return (uintptr_t)context & 1;
+}
+
 static void
 handle(void *context)
 {
@@ -189,8 +208,19 @@ handle(void *context)
         fire_due();
     else if (context == &bell_tag)
         os_event_clear(service.bell);
+    else if (is_output(context))
+        process_output((weft_job *)(void *)((char *)context - 1));
     else
         process_ready(context);
+}
+
+static void
+call_if_asked(void)
+{
+    if (!atomic_exchange(&service.called, false))
+        return;
+    service.fn(service.context);
+    wait_post(&service.done, atomic_load(&service.done.value) + 1, INT_MAX);
 }
 
 static void
@@ -227,6 +257,7 @@ serve(void *memory)
         lock_take(&service.still);
         for (int i = 0; i < count; i++)
             handle(contexts[i]);
+        call_if_asked();
         attend_all();
         /* After the bell was cleared: who asks after that has rung again. */
         leave = atomic_load(&service.leave);
@@ -349,12 +380,47 @@ service_unwatch(int fd, struct weft_job *job)
     job_drop(job);
 }
 
+int
+service_watch_output(int fd, struct weft_job *job)
+{
+    const int status = os_watch_add(service.watch, fd, tag_output(job));
+
+    return status < 0 ? why_system(status, "cannot watch a process's output")
+                      : 0;
+}
+
+void
+service_unwatch_output(int fd)
+{
+    (void)os_watch_remove(service.watch, fd);
+}
+
 /* In the thread itself, which a hook of the program may be running in, nothing
  * needs to be held. */
 static bool
 is_service(void)
 {
     return self_here && self_here == atomic_load(&service.self);
+}
+
+void
+service_call(void (*fn)(void *context), void *context)
+{
+    const struct wait_terms terms = {.until = OS_NEVER, .stubborn = true};
+
+    if (is_service()) {
+        fn(context);
+        return;
+    }
+    lock_take(&service.calling);
+    const uint32_t before = atomic_load(&service.done.value);
+
+    service.fn = fn;
+    service.context = context;
+    atomic_store(&service.called, true);
+    os_event_ring(service.bell);
+    (void)wait_while(&service.done, before, &terms);
+    lock_give(&service.calling);
 }
 
 void

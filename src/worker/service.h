@@ -29,6 +29,15 @@ void service_pause(int fd, struct weft_job *job, bool pause);
  * reference back itself, when it next wakes. */
 void service_unwatch(int fd, struct weft_job *job);
 
+/* Has process_output called with the job while the descriptor is readable, as
+ * long as the same job's process is watched too. */
+int service_watch_output(int fd, struct weft_job *job);
+void service_unwatch_output(int fd);
+
+/* Runs fn(context) in the service thread, for what has to be done by a thread
+ * that stays, and waits until it is done. From any thread. */
+void service_call(void (*fn)(void *context), void *context);
+
 /* A moment at which `fire` is called in the service thread. */
 struct timer {
     int64_t at;

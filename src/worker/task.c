@@ -38,25 +38,6 @@ check_options(const weft_worker_options *options)
     if (!options)
         return 0;
 
-    const struct {
-        bool set;
-        const char *name;
-    } later[] = {
-        {options->fds || options->fd_count, "worker.fds"},
-        {options->env, "worker.env"},
-        {options->directory, "worker.directory"},
-        {options->nice, "worker.nice"},
-        {options->memory, "worker.memory"},
-        {options->cpu_time, "worker.cpu_time"},
-        {options->sandbox != WEFT_OPEN, "worker.sandbox"},
-        {options->heap != WEFT_HEAP_DEFAULT, "worker.heap"},
-        {options->writable, "worker.writable"},
-        {options->capture, "worker.capture"},
-    };
-
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-        if (later[i].set)
-            return refuse(later[i].name);
     if (!options->cpus != !options->cpu_count)
         return why_set(WEFT_EINVAL, "worker.cpus and cpu_count go together");
     if (options->cpu_count > 1 << 16)

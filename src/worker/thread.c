@@ -408,6 +408,15 @@ thread_check(const weft_task *task)
         {options->nice != 0, "nice"},
         {options->method != WEFT_METHOD_DEFAULT, "method"},
         {options->grace != 0, "grace"},
+        {options->fds || options->fd_count, "fds"},
+        {options->env, "env"},
+        {options->directory, "directory"},
+        {options->memory != 0, "memory"},
+        {options->cpu_time != 0, "cpu_time"},
+        {options->sandbox != WEFT_OPEN, "sandbox"},
+        {options->heap != WEFT_HEAP_DEFAULT, "heap"},
+        {options->writable, "writable"},
+        {options->capture != 0, "capture"},
     };
 
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)

@@ -1,11 +1,14 @@
-/* What crosses from the program to a process worker: a request, sent to the
- * zygote or inherited over a fork, and a file in memory that both map. */
+/* What crosses from the program to a process worker: a request, sent over a
+ * socket or inherited over a fork, and a file in memory that both map. */
 #ifndef WORKER_WIRE_H
 #define WORKER_WIRE_H
 
 #include "base/text.h"
 #include "os/os.h"
+#include "wait/wait.h"
 #include "worker/image.h"
+
+#include <weft/worker.h>
 
 #include <signal.h>
 
@@ -13,38 +16,46 @@ enum {
     WIRE_MAGIC = 0x77656674,
     WIRE_CPUS = 1024,
     WIRE_ARG_AT = 64,
-    WIRE_RESULT_AT = 2048 /* from the report */
+    WIRE_RESULT_AT = 2048, /* from the report */
+    WIRE_HANDED = 200      /* descriptors of the user, at most */
 };
 
-/* Descriptors that go with it, in this order. */
+/* Descriptors that go with it, in this order, and then the user's. */
 enum wire_fd {
     WIRE_SHARE,
     WIRE_STDOUT,
     WIRE_STDERR,
-    WIRE_HERE, /* the caller's working directory */
-    WIRE_FDS
+    WIRE_HERE, /* the working directory that it is to have */
+    WIRE_FDS,
+    WIRE_FDS_MOST = WIRE_FDS + WIRE_HANDED
 };
 
 struct wire_request {
     uint32_t magic;
     int32_t parent_pid; /* the program */
     int32_t parent_tid; /* who started it */
-    uint32_t cpu_count; /* 0 = the zygote's */
+    uint32_t cpu_count; /* 0 = the caller's */
     uint32_t closed;    /* bit n: the caller's descriptor n is */
-    uint64_t arg_size, result_size;
+    uint32_t handed;    /* descriptors of the user */
+    bool confirm;       /* the program waits until it is ready */
+    bool captured;      /* its output goes into a pipe */
+    weft_method method;
+    weft_sandbox sandbox;
+    int32_t nice;
+    uint64_t memory; /* 0: no limit of its own */
+    int64_t cpu_time;
+    uint64_t arg_size, environment_size, writable_size;
+    uint64_t result_size, result_room;
     uint64_t stack_size; /* 0 = the main thread's */
     sigset_t mask;
+    struct os_context context; /* the caller's */
     uint16_t cpus[WIRE_CPUS];
     char name[TEXT_NAME];
     struct image_ref fn;
 };
 
-struct wire_reply {
-    int32_t pid; /* or a status */
-};
-
-/* The file: control and argument, which the worker maps read-only, then report
- * and result. */
+/* The file, first part, which the worker maps read-only: control, argument, and
+ * two blocks of strings. */
 struct wire_control {
     _Atomic uint32_t stop; /* the parent: 0, or enum job_stop */
     _Atomic uint32_t go;   /* the parent: enum wire_go */
@@ -59,15 +70,39 @@ enum wire_go {
 
 enum wire_phase {
     WIRE_STARTED,
+    WIRE_READY,
+    WIRE_REFUSED, /* `code` and `message` say why */
     WIRE_RUNS,
     WIRE_RETURNED
 };
 
-/* The worker writes; the parent trusts nothing in it. */
+enum {
+    WIRE_FILES = 12, /* that a crash report can name */
+    WIRE_PATH = 256
+};
+
+/* Where a worker died. The whole second part, from here on, is the worker's to
+ * write; the parent trusts nothing in it. */
+struct wire_crash {
+    _Atomic uint32_t count; /* of frames; last, release */
+    int32_t signal, code;
+    uint64_t address;
+    uint32_t memory_is_full; /* the limit that it was given was near */
+    uint32_t files;
+
+    struct {
+        uint64_t address, offset;
+        uint32_t file; /* from 1; 0 = unknown */
+    } frames[OS_FRAMES];
+
+    char paths[WIRE_FILES][WIRE_PATH];
+};
+
 struct wire_report {
-    _Atomic uint32_t phase;
-    _Atomic uint32_t slot; /* of the process */
-    int32_t code;          /* before WIRE_RETURNED, release */
+    struct wait_word phase; /* enum wire_phase */
+    _Atomic uint32_t slot;  /* of the process */
+    int32_t code;           /* before WIRE_RETURNED, release */
+    uint64_t result_size;   /* the same */
     char message[TEXT_MESSAGE];
 };
 
@@ -81,15 +116,34 @@ wire_pages(size_t size)
 }
 
 static inline size_t
-wire_report_at(size_t arg_size)
+wire_environment_at(const struct wire_request *request)
 {
-    return wire_pages(WIRE_ARG_AT + arg_size);
+    return WIRE_ARG_AT + request->arg_size;
 }
 
 static inline size_t
-wire_size(size_t arg_size, size_t result_size)
+wire_writable_at(const struct wire_request *request)
 {
-    return wire_report_at(arg_size) + wire_pages(WIRE_RESULT_AT + result_size);
+    return wire_environment_at(request) + request->environment_size;
+}
+
+static inline size_t
+wire_crash_at(const struct wire_request *request)
+{
+    return wire_pages(wire_writable_at(request) + request->writable_size);
+}
+
+static inline size_t
+wire_report_at(const struct wire_request *request)
+{
+    return wire_crash_at(request) + wire_pages(sizeof(struct wire_crash));
+}
+
+/* With a result of `size` bytes. */
+static inline size_t
+wire_size(const struct wire_request *request, size_t size)
+{
+    return wire_report_at(request) + wire_pages(WIRE_RESULT_AT + size);
 }
 
 #endif

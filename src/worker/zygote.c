@@ -1,14 +1,15 @@
 #include "worker/zygote.h"
 
 #include "base/why.h"
-#include "registry/label.h"
 #include "registry/registry.h"
 #include "registry/self.h"
 #include "wait/lock.h"
 #include "wait/policy.h"
-#include "worker/child.h"
+#include "worker/context.h"
+#include "worker/groups.h"
 #include "worker/runtime.h"
 #include "worker/service.h"
+#include "worker/zygote_run.h"
 
 #include <weft/status.h>
 
@@ -16,14 +17,29 @@
 #include <stdio.h>
 #include <string.h>
 
+enum {
+    READY_MOST = 2,                /* workers made in advance */
+    OFTEN = 100 * (int)WEFT_MS,    /* ns between starts that are worth it */
+    PATIENCE = 200 * (int)WEFT_MS, /* ns until its end is not waited for */
+};
+
+/* A worker made in advance, and the way to it. */
+struct ready {
+    int pid, end;
+};
+
 static struct {
     struct lock lock; /* one request at a time */
     bool made;        /* under lock, as all below */
     int end;          /* of the pair */
     int pidfd;
     int pid;
-    struct os_rights rights; /* that it has */
-    struct self block;       /* its record and slot */
+    struct os_rights rights;        /* that it has */
+    struct image_count image;       /* the same */
+    struct self block;              /* its record and slot */
+    struct ready ready[READY_MOST]; /* that are at hand */
+    unsigned ready_count, wished;   /* at hand; asked for and not yet there */
+    int64_t last;                   /* time of the last start */
 } zygote = {.end = -1, .pidfd = -1};
 
 /* Once a request is sent the answer must come across, however long it takes:
@@ -33,77 +49,6 @@ lacks_memory(int status)
 {
     return status == -ENOMEM || status == -ENOBUFS;
 }
-
-/* --- in the zygote */
-
-static void
-answer(int end, int pid)
-{
-    const struct wire_reply reply = {.pid = pid};
-
-    int sent;
-
-    do
-        sent = os_send(end, &reply, sizeof reply, NULL, 0);
-    while (lacks_memory(sent));
-    if (sent < 0)
-        os_exit_now(1); /* so that the program does not wait for ever */
-}
-
-/* One request: a copy of this process goes off to run it. */
-static void
-serve(int end, const struct wire_request *request, const int fds[WIRE_FDS])
-{
-    if (!image_find(&request->fn)) {
-        answer(end, WEFT_ENOTINIMAGE);
-        return;
-    }
-    const int pid = os_clone(OS_CLONE_PARENT, NULL);
-
-    if (pid == 0)
-        child_run(request, fds);
-    answer(end, pid);
-}
-
-static _Noreturn void
-zygote_run(int end, int program)
-{
-    static struct wire_request request;
-
-    os_signals_block(NULL); /* a ^C is for the program to answer */
-    if (os_die_with(program) < 0)
-        os_exit_now(0);
-    os_signals_default();
-    os_thread_name("weft-zygote");
-    label_forked();
-    registry_forked(true);
-    service_forked(false); /* closed with the rest below */
-    self_here = NULL;
-    if (os_move(end, 3) < 0)
-        os_exit_now(1);
-    os_close_from(4);
-    child_read_nothing();
-    child_guard_exit();
-    for (;;) {
-        int fds[WIRE_FDS];
-        unsigned count = WIRE_FDS;
-        const int size = os_receive(3, &request, sizeof request, fds, &count);
-
-        if (lacks_memory(size))
-            continue;
-        if (size <= 0)
-            os_exit_now(0); /* the program is gone */
-        if (size == sizeof request && request.magic == WIRE_MAGIC &&
-            count == WIRE_FDS)
-            serve(3, &request, fds);
-        else
-            answer(3, WEFT_EMISMATCH);
-        for (unsigned i = 0; i < count; i++)
-            os_close(fds[i]);
-    }
-}
-
-/* --- in the program */
 
 static void
 show(void)
@@ -119,22 +64,92 @@ show(void)
     self_write(&zygote.block);
 }
 
+/* A worker made in advance that is not needed: at the end of its socket it
+ * leaves. */
+static void
+dismiss(const struct ready *ready)
+{
+    os_close(ready->end);
+    os_child_end(ready->pid);
+}
+
+/* Takes the next answer. False: the zygote has died. */
+static bool
+take_answer(struct zygote_answer *out, int *end)
+{
+    unsigned count = 1;
+    int size;
+
+    *end = -1;
+    do
+        size = os_receive(zygote.end, out, sizeof *out, end, &count);
+    while (lacks_memory(size));
+    return size == sizeof *out;
+}
+
+/* One that was wished for is there, or could not be made. */
+static void
+keep_ready(const struct zygote_answer *answer, int end)
+{
+    zygote.wished -= zygote.wished > 0;
+    if (answer->pid < 0 || end < 0)
+        return;
+    if (zygote.ready_count < READY_MOST)
+        zygote.ready[zygote.ready_count++] = (struct ready){answer->pid, end};
+    else
+        dismiss(&(struct ready){answer->pid, end});
+}
+
+static bool
+has_answer(void)
+{
+    struct os_poll poll = {.fd = zygote.end, .readable = true};
+
+    return os_poll(&poll, 1, 1) > 0;
+}
+
+/* Its own end, at which it sees that nothing more will be asked, or, if
+ * somebody has stopped it, ours. */
+static void
+end_zygote(void)
+{
+    struct os_poll gone = {.fd = zygote.pidfd, .readable = true};
+    struct os_exit ignored;
+
+    os_end_writes(zygote.end);
+    if (os_poll(&gone, 1, os_now() + PATIENCE) <= 0)
+        (void)os_pidfd_signal(zygote.pidfd, SIGKILL);
+    (void)os_pidfd_reap(zygote.pidfd, &ignored);
+}
+
 static void
 forget(void)
 {
-    struct os_exit ignored;
+    struct zygote_answer answer;
+    int end;
 
     if (!zygote.made)
         return;
-    os_close(zygote.end); /* which ends it, unless somebody has stopped it */
-    (void)os_pidfd_signal(zygote.pidfd, SIGKILL);
-    (void)os_pidfd_reap(zygote.pidfd, &ignored);
+    end_zygote();
+    while (take_answer(&answer, &end))
+        keep_ready(&answer, end);
+    while (zygote.ready_count > 0)
+        dismiss(&zygote.ready[--zygote.ready_count]);
+    os_close(zygote.end);
     os_close(zygote.pidfd);
     if (zygote.block.slot)
         registry_release(zygote.block.slot);
     zygote.block.slot = NULL;
     zygote.made = false;
+    zygote.wished = 0;
     zygote.end = zygote.pidfd = -1;
+}
+
+static void
+close_both(const int ends[2])
+{
+    os_close(ends[0]);
+    os_close(ends[1]);
 }
 
 static int
@@ -148,8 +163,21 @@ make(void)
         status = os_pair(ends);
     if (status < 0)
         return why_system(status, "cannot make the zygote");
+    status = context_note(&zygote.rights);
+    if (status < 0) {
+        close_both(ends);
+        return status;
+    }
+    groups_open();
+    os_crash_warm_up();
+    image_count(&zygote.image);
     fflush(NULL); /* else each worker would write it again */
-    status = runtime_clone(OS_CLONE_PIDFD, &zygote.pidfd);
+    groups_share(true);
+    /* A debugger takes a child without an exit signal for a thread. */
+    status = runtime_clone(OS_CLONE_PIDFD |
+                               (zygote.rights.traced ? OS_CLONE_SIGCHLD : 0),
+                           &zygote.pidfd);
+    groups_share(false);
     if (status == 0)
         zygote_run(ends[1], program);
     os_close(ends[1]);
@@ -197,7 +225,7 @@ zygote_renew(void)
 }
 
 int
-zygote_ready(bool named)
+zygote_ready(void)
 {
     lock_take(&zygote.lock);
     const bool made = zygote.made;
@@ -205,11 +233,18 @@ zygote_ready(bool named)
     lock_give(&zygote.lock);
     const int status = made ? 0 : zygote_renew();
 
-    if (status == WEFT_ETHREADS && runtime_was_initialised() && !named)
-        return why_set(WEFT_ENOTSUP,
-                       "weft_init() made no zygote beside other "
-                       "threads, and WEFT_SPAWN is not built yet");
     return status;
+}
+
+bool
+zygote_has_image(const struct image_ref *ref)
+{
+    lock_take(&zygote.lock);
+    const bool has =
+        zygote.image.adds == ref->adds && zygote.image.subs == ref->subs;
+
+    lock_give(&zygote.lock);
+    return has;
 }
 
 static int
@@ -220,45 +255,92 @@ check_rights(void)
 
     if (status < 0)
         return why_system(status, "cannot read the process's rights");
-    if (memcmp(&now, &zygote.rights, sizeof now) != 0)
+    if (now.digest != zygote.rights.digest)
         return why_set(WEFT_ESTALE, "the zygote has other rights than the "
                                     "program has now; call weft_init() again");
     return 0;
 }
 
+/* --- a request */
+
 static int
-ask(const struct wire_request *request, const int fds[WIRE_FDS])
+is_gone(void)
 {
-    struct wire_reply reply = {0};
-    unsigned none = 0;
-    int size = os_send(zygote.end, request, sizeof *request, fds, WIRE_FDS);
+    const int pid = zygote.pid;
 
-    if (lacks_memory(size))
-        return why_system(size, "cannot ask the zygote");
-    if (size >= 0)
-        do
-            size = os_receive(zygote.end, &reply, sizeof reply, NULL, &none);
-        while (lacks_memory(size));
-    if (size != sizeof reply) {
-        const int pid = zygote.pid;
+    forget(); /* the next start makes one, if it can */
+    return why_set(WEFT_ESTALE,
+                   "the zygote (pid %d) is gone; call weft_init() again", pid);
+}
 
-        forget(); /* the next start makes one, if it can */
-        return why_set(WEFT_ESTALE,
-                       "the zygote (pid %d) is gone; call weft_init() again",
-                       pid);
+/* Has the zygote copy itself for it. */
+static int
+ask(const struct wire_request *request, const int *fds)
+{
+    struct zygote_answer answer;
+    int end = -1;
+    const int sent = os_send(zygote.end, request, sizeof *request, fds,
+                             WIRE_FDS + request->handed);
+
+    if (lacks_memory(sent) || sent == -EBADF || sent == -ETOOMANYREFS)
+        return why_system(sent, "cannot ask the zygote");
+    for (;;) {
+        if (sent < 0 || !take_answer(&answer, &end))
+            return is_gone();
+        if (!answer.ready)
+            break;
+        keep_ready(&answer, end);
     }
-    if (reply.pid == WEFT_ENOTINIMAGE)
-        return why_set(WEFT_ENOTINIMAGE,
-                       "the function's library was loaded after weft_init(); "
-                       "call weft_init() again");
-    if (reply.pid == WEFT_EMISMATCH)
+    if (answer.pid == WEFT_EMISMATCH)
         return why_set(WEFT_EMISMATCH, "the zygote is of another build");
-    return reply.pid < 0 ? why_system(reply.pid, "cannot copy the zygote")
-                         : reply.pid;
+    return answer.pid < 0 ? why_system(answer.pid, "cannot copy the zygote")
+                          : answer.pid;
+}
+
+/* Gives it to a worker that was made in advance: its pid, or 0 when there is
+ * none. One that is just being made is sooner there than another would be. */
+static int
+hand_over(const struct wire_request *request, const int *fds)
+{
+    struct zygote_answer answer;
+    int end = -1;
+
+    while (zygote.wished > 0 && (zygote.ready_count == 0 || has_answer()))
+        if (!take_answer(&answer, &end))
+            return 0; /* which ask will find */
+        else
+            keep_ready(&answer, end);
+    while (zygote.ready_count > 0) {
+        const struct ready ready = zygote.ready[--zygote.ready_count];
+        const int sent = os_send(ready.end, request, sizeof *request, fds,
+                                 WIRE_FDS + request->handed);
+
+        if (sent > 0) {
+            os_close(ready.end);
+            return ready.pid;
+        }
+        dismiss(&ready); /* somebody has killed it */
+    }
+    return 0;
+}
+
+/* Who starts processes often gets the next ones in advance: they are made while
+ * this one runs. */
+static void
+wish(void)
+{
+    const struct zygote_wish one_more = {.magic = WIRE_MAGIC};
+    const int64_t now = os_now();
+
+    if (now - zygote.last < OFTEN)
+        while (zygote.ready_count + zygote.wished < READY_MOST &&
+               os_send(zygote.end, &one_more, sizeof one_more, NULL, 0) > 0)
+            zygote.wished++;
+    zygote.last = now;
 }
 
 int
-zygote_start(const struct wire_request *request, const int fds[WIRE_FDS])
+zygote_start(const struct wire_request *request, const int *fds)
 {
     struct self *self = self_get();
 
@@ -268,7 +350,11 @@ zygote_start(const struct wire_request *request, const int fds[WIRE_FDS])
 
     if (status == 0) {
         policy_sleeps(self);
-        status = ask(request, fds);
+        status = hand_over(request, fds);
+        if (status == 0)
+            status = ask(request, fds);
+        if (status > 0)
+            wish();
         policy_wakes(self);
     }
     lock_give(&zygote.lock);
@@ -286,9 +372,12 @@ zygote_stop(void)
 void
 zygote_forked(bool open)
 {
+    groups_forked();
     if (open && zygote.made) {
         os_close(zygote.end);
         os_close(zygote.pidfd);
+        for (unsigned i = 0; i < zygote.ready_count; i++)
+            os_close(zygote.ready[i].end);
     }
     memset(&zygote, 0, sizeof zygote);
     zygote.end = zygote.pidfd = -1;

@@ -10,13 +10,16 @@
 int zygote_renew(void);
 
 /* Whether there is one; else makes it if that can still be done.
- * WEFT_ETHREADS, WEFT_ENOTSUP, WEFT_EAGAIN, WEFT_ENOMEM. `named`: the caller
- * asked for the zygote by name. */
-int zygote_ready(bool named);
+ * WEFT_ETHREADS, WEFT_EAGAIN, WEFT_ENOMEM. */
+int zygote_ready(void);
 
-/* Has it start the request; the worker is the program's own child. Returns its
- * pid. WEFT_ESTALE, WEFT_ENOTINIMAGE, WEFT_EAGAIN, WEFT_ENOMEM. */
-int zygote_start(const struct wire_request *request, const int fds[WIRE_FDS]);
+/* Whether what was loaded when it was made is what is loaded now. */
+bool zygote_has_image(const struct image_ref *ref);
+
+/* Has it start the request, with `fds` as enum wire_fd and then request->handed
+ * ones; the worker is the program's own child. Returns its pid. WEFT_ESTALE,
+ * WEFT_EAGAIN, WEFT_ENOMEM. */
+int zygote_start(const struct wire_request *request, const int *fds);
 
 void zygote_stop(void);
 /* `open`: its descriptors are, and must be closed. */

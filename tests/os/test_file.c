@@ -39,7 +39,7 @@ START_TEST(descriptors_are_close_on_exec)
     expect_private(os_timer_open());
     expect_private(os_watch_open());
     expect_private(os_open_null());
-    expect_private(os_open_here());
+    expect_private(os_open_directory("."));
 }
 
 END_TEST
@@ -56,7 +56,7 @@ open_without_standard_files(void *unused)
     child_expect(os_pair(ends) == 0);
     child_expect(ends[0] > 2 && ends[1] > 2);
     child_expect(os_event_open() > 2 && os_timer_open() > 2);
-    child_expect(os_watch_open() > 2 && os_open_here() > 2);
+    child_expect(os_watch_open() > 2 && os_open_directory(".") > 2);
     child_expect(os_memfd("high", OS_PAGE) > 2);
     child_expect(!os_is_open(0) && !os_is_open(1));
     child_expect(fcntl(ends[0], F_GETFD) == FD_CLOEXEC);
@@ -347,7 +347,7 @@ END_TEST
 START_TEST(there_and_back)
 {
     char before[PATH_MAX], after[PATH_MAX];
-    const int here = os_open_here();
+    const int here = os_open_directory(".");
 
     ck_assert_ptr_nonnull(getcwd(before, sizeof before));
     ck_assert_int_eq(chdir("/"), 0);

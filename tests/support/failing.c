@@ -128,12 +128,47 @@ FAILS(os_receive,
       (int end, void *data, size_t size, int *fds, unsigned *fd_count),
       (end, data, size, fds, fd_count), -ENOMEM)
 FAILS(os_open_null, (void), (), -EMFILE, -ENOENT)
-FAILS(os_open_here, (void), (), -EMFILE, -EACCES)
+FAILS(os_open_directory, (const char *path), (path), -EMFILE, -EACCES)
+FAILS(os_copy_fd, (int fd, int lowest), (fd, lowest), -EMFILE)
+FAILS(os_pipe, (int ends[2]), (ends), -EMFILE)
+FAILS(os_signal_open, (int signal), (signal), -EMFILE, -ENOMEM)
+FAILS(os_context_get, (struct os_context * out), (out), -EPERM)
+FAILS(os_context_apply,
+      (const struct os_context *want, const struct os_context *have),
+      (want, have), -EPERM)
+FAILS(os_nice, (int nice), (nice), -EACCES)
+FAILS(os_limit_memory, (uint64_t bytes), (bytes), -EPERM)
+FAILS(os_limit_cpu, (int64_t ns), (ns), -EPERM)
+FAILS(os_environment_set, (char *strings, size_t size), (strings, size),
+      -ENOMEM)
+FAILS(os_memfd_fill, (int fd, size_t offset, size_t size), (fd, offset, size),
+      -ENOMEM, -ENOSPC)
+FAILS(os_spawn,
+      (const char *name, int end, const char *variable, char *strings,
+       size_t size),
+      (name, end, variable, strings, size), -EAGAIN, -ENOMEM)
+FAILS(os_limit_writes, (const char *const *writable, unsigned *at),
+      (writable, at), -ENOMEM)
+FAILS(os_compute_only, (void), (), -ENOMEM)
 FAILS(os_go_there, (int directory), (directory), -EACCES)
 FAILS(os_move, (int from, int to), (from, to), -EBUSY)
 FAILS(os_cpu_restrict, (const unsigned *cpus, size_t count), (cpus, count),
       -EINVAL)
 FAILS(os_running, (void), (), -EMFILE)
+
+long __real_os_environment(char *out, size_t room);
+long __wrap_os_environment(char *out, size_t room);
+
+long
+__wrap_os_environment(char *out, size_t room)
+{
+    static const int errors[] = {-ENOMEM, -EAGAIN};
+    int error;
+
+    return strike("os_environment", errors, 2, &error)
+               ? error
+               : __real_os_environment(out, room);
+}
 
 /* Somebody else took the status: the end itself is as before. */
 int __real_os_pidfd_reap(int pidfd, struct os_exit *out);
@@ -176,7 +211,21 @@ int __wrap_os_map_part(void **out, size_t size, int fd, size_t offset,
 void __real_os_unmap(void *at, size_t size);
 void __wrap_os_unmap(void *at, size_t size);
 
+int __real_os_map_extend(void **at, size_t size, size_t longer);
+int __wrap_os_map_extend(void **at, size_t size, size_t longer);
+
 static const int map_errors[] = {-ENOMEM, -EAGAIN};
+
+int
+__wrap_os_map_extend(void **at, size_t size, size_t longer)
+{
+    int error;
+
+    if (strike("os_map_extend", map_errors, 1, &error))
+        return error;
+    atomic_fetch_add(&mapped, (long)(longer - size));
+    return __real_os_map_extend(at, size, longer);
+}
 
 static int
 count_map(int status, size_t size)

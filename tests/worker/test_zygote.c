@@ -58,6 +58,10 @@ pass_gate(void *gate)
 
 /* --- threads came first */
 
+enum {
+    HELPERS = 3 /* the zygote, and workers made in advance */
+};
+
 START_TEST(a_process_needs_init_before_the_first_thread)
 {
     weft_job *job = NULL;
@@ -378,7 +382,7 @@ START_TEST(init_again_beside_idle_threads_renews_the_zygote)
         ck_assert_int_ne(zygote_pid(), before);
         expect_process();
     }
-    ck_assert_int_eq(children(), 1);
+    ck_assert_int_le(children(), HELPERS);
 }
 
 END_TEST
@@ -737,7 +741,7 @@ START_TEST(thousands_of_processes_leave_nothing)
 
     for (unsigned i = 0; i < count; i++)
         expect_process();
-    ck_assert_int_eq(children(), 1); /* the zygote */
+    ck_assert_int_le(children(), HELPERS);
     eventually(support_fds() <= fds);
     ck_assert_int_eq(busy_threads(), threads);
     if (!support_is_checked()) /* which keep freed memory for a while */

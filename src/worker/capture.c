@@ -1,0 +1,113 @@
+#include "worker/capture.h"
+
+#include "base/text.h"
+#include "base/why.h"
+#include "os/os.h"
+
+#include <weft/status.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+int
+capture_open(struct capture *capture, size_t room)
+{
+    int ends[2];
+
+    capture->bytes = malloc(room + 1);
+    if (!capture->bytes)
+        return why_because(WEFT_ENOMEM, "worker.capture");
+    const int status = os_pipe(ends);
+
+    if (status < 0)
+        return why_system(status, "worker.capture");
+    capture->from = ends[0];
+    capture->to = ends[1];
+    capture->room = room;
+    return 0;
+}
+
+static void
+keep(struct capture *capture, const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size;) {
+        const size_t place = capture->seen % capture->room;
+        size_t part = capture->room - place;
+
+        if (part > size - i)
+            part = size - i;
+        memcpy(capture->bytes + place, bytes + i, part);
+        capture->seen += part;
+        i += part;
+    }
+}
+
+bool
+capture_read(struct capture *capture)
+{
+    char bytes[4096];
+    int got = 0;
+
+    while (capture->from >= 0 &&
+           (got = os_read_some(capture->from, bytes, sizeof bytes)) > 0)
+        keep(capture, bytes, (size_t)got);
+    return got < 0;
+}
+
+static void
+reverse(char *from, char *to)
+{
+    while (from < to) {
+        const char byte = *from;
+
+        *from++ = *--to;
+        *to = byte;
+    }
+}
+
+/* The ring becomes a line: rotated by three reversals. */
+static void
+straighten(struct capture *capture)
+{
+    char *const start = capture->bytes, *const end = start + capture->room;
+    char *const middle = start + capture->seen % capture->room;
+
+    reverse(start, middle);
+    reverse(middle, end);
+    reverse(start, end);
+}
+
+static void
+close_end(int *end)
+{
+    if (*end >= 0)
+        os_close(*end);
+    *end = -1;
+}
+
+const char *
+capture_close(struct capture *capture)
+{
+    (void)capture_read(capture);
+    close_end(&capture->from);
+    close_end(&capture->to);
+    if (capture->seen > capture->room)
+        straighten(capture);
+    const size_t length =
+        capture->seen < capture->room ? capture->seen : capture->room;
+
+    for (size_t i = 0; i < length; i++)
+        if (capture->bytes[i] == '\0')
+            capture->bytes[i] = '?';
+    capture->bytes[length] = '\0';
+    return capture->bytes;
+}
+
+void
+capture_free(struct capture *capture)
+{
+    close_end(&capture->from);
+    close_end(&capture->to);
+    free(capture->bytes);
+    capture->bytes = NULL;
+}

@@ -1,0 +1,546 @@
+/* Before a process runs a job: what is asked for is checked, all that must be
+ * known is copied, and the process is made. */
+#include "base/why.h"
+#include "registry/registry.h"
+#include "worker/child.h"
+#include "worker/context.h"
+#include "worker/process.h"
+#include "worker/process_inside.h"
+#include "worker/runtime.h"
+#include "worker/spawn.h"
+#include "worker/zygote.h"
+
+#include <weft/status.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- checks */
+
+static int
+check_method(const weft_task *task, weft_method method)
+{
+    switch (method) {
+    case WEFT_METHOD_DEFAULT:
+    case WEFT_ZYGOTE:
+        return 0;
+    case WEFT_FORK:
+        return task->delay > 0
+                   ? why_set(WEFT_ENOTSUP, "WEFT_FORK cannot be delayed: the "
+                                           "copy is made by the caller")
+                   : 0;
+    case WEFT_SPAWN:
+        return spawn_is_possible();
+    }
+    return why_set(WEFT_EINVAL, "there is no method %d", (int)method);
+}
+
+static int
+check_cpus(const weft_worker_options *options)
+{
+    if (options->cpu_count > WIRE_CPUS)
+        return why_set(WEFT_EINVAL, "worker.cpu_count is %zu",
+                       options->cpu_count);
+    for (size_t i = 0; i < options->cpu_count; i++)
+        if (options->cpus[i] >= WIRE_CPUS || options->cpus[i] >= os_cpu_most())
+            return why_set(WEFT_EINVAL, "worker.cpus names CPU %u",
+                           options->cpus[i]);
+    return 0;
+}
+
+static int
+check_fds(const weft_worker_options *options)
+{
+    if (!options->fds != !options->fd_count)
+        return why_set(WEFT_EINVAL, "worker.fds and fd_count go together");
+    if (options->fd_count > WIRE_HANDED)
+        return why_set(WEFT_EINVAL, "worker.fd_count is %zu, above %d",
+                       options->fd_count, WIRE_HANDED);
+    for (size_t i = 0; i < options->fd_count; i++)
+        if (options->fds[i] < 0 || !os_is_open(options->fds[i]))
+            return why_set(WEFT_EINVAL,
+                           "worker.fds[%zu] is %d, which is not "
+                           "open",
+                           i, options->fds[i]);
+    return 0;
+}
+
+static int
+check_sandbox(const weft_worker_options *options)
+{
+    int status = 0;
+
+    switch (options->sandbox) {
+    case WEFT_OPEN:
+        break;
+    case WEFT_LIMITED:
+        status = os_can_limit_writes();
+        break;
+    case WEFT_STRICT:
+        status = os_can_compute_only();
+        break;
+    default:
+        return why_set(WEFT_EINVAL, "there is no sandbox %d",
+                       (int)options->sandbox);
+    }
+    if (status < 0)
+        return why_set(WEFT_ENOTSUP, "worker.sandbox: this system has no %s",
+                       options->sandbox == WEFT_LIMITED ? "Landlock"
+                                                        : "seccomp filters");
+    return options->writable && options->sandbox != WEFT_LIMITED
+               ? why_set(WEFT_EINVAL, "worker.writable is for WEFT_LIMITED")
+               : 0;
+}
+
+static int
+check_environment(const char *const *strings)
+{
+    for (; strings && *strings; strings++) {
+        const char *equals = strchr(*strings, '=');
+
+        if (!equals || equals == *strings)
+            return why_set(WEFT_EINVAL, "worker.env: '%.64s' is not K=V",
+                           *strings);
+    }
+    return 0;
+}
+
+enum {
+    NICE_MOST = 39 /* from one end of the scale to the other */
+};
+
+static int
+check_options(const weft_worker_options *options)
+{
+    if (options->fresh)
+        return why_set(WEFT_ENOTSUP, "worker.fresh is not for processes");
+    if (options->heap > WEFT_HEAP_NONE)
+        return why_set(WEFT_EINVAL, "there is no heap %d", (int)options->heap);
+    if (options->heap == WEFT_HEAP_SHARED)
+        return why_set(WEFT_ENOTSUP, "worker.heap: the shared heap is not "
+                                     "built yet");
+    if (options->stack_size >> 40)
+        return why_set(WEFT_ENOMEM, "worker.stack_size is beyond all memory");
+    if (options->nice < -NICE_MOST || options->nice > NICE_MOST)
+        return why_set(WEFT_EINVAL, "worker.nice is %d", options->nice);
+    if (options->cpu_time < 0)
+        return why_set(WEFT_EINVAL, "worker.cpu_time is negative");
+    if (options->capture >> 40)
+        return why_set(WEFT_ENOMEM, "worker.capture is beyond all memory");
+    int status = check_cpus(options);
+
+    if (status == 0)
+        status = check_fds(options);
+    if (status == 0)
+        status = check_environment(options->env);
+    return status == 0 ? check_sandbox(options) : status;
+}
+
+int
+process_check(const weft_task *task)
+{
+    const weft_worker_options *options = task->worker;
+
+    if (task->arg && task->arg_size == 0)
+        return why_set(WEFT_ENOTSUP,
+                       "task.arg is a bare pointer (arg_size 0), which means "
+                       "nothing in another process");
+    if (!options)
+        return 0;
+    const int status = check_options(options);
+
+    return status < 0 ? status : check_method(task, options->method);
+}
+
+static int
+may_fork(void)
+{
+    const int threads = runtime_threads();
+
+    if (threads < 0)
+        return why_system(threads, "cannot count the threads");
+    if (threads > 1 || os_thread_id() != os_process_id())
+        return why_set(WEFT_ETHREADS,
+                       "WEFT_FORK needs a program with one thread; now there "
+                       "are %d",
+                       threads);
+    return 0;
+}
+
+/* The method that a start left at default means. */
+static int
+choose_method(struct process *process)
+{
+    int status;
+
+    switch (process->method) {
+    case WEFT_FORK:
+        return may_fork();
+    case WEFT_SPAWN:
+        return 0;
+    default:
+        status = runtime_wants_zygote() || process->method == WEFT_ZYGOTE
+                     ? zygote_ready()
+                     : WEFT_ETHREADS;
+    }
+    if (status == WEFT_ETHREADS && runtime_was_initialised() &&
+        process->method == WEFT_METHOD_DEFAULT) {
+        process->method = WEFT_SPAWN;
+        return spawn_is_possible();
+    }
+    process->method = WEFT_ZYGOTE;
+    return status;
+}
+
+/* --- memory */
+
+enum {
+    LARGE = 1 << 20 /* bytes: less is not worth a look at what is left */
+};
+
+/* A result may be sized while the function runs, up to this; a sparse file
+ * costs nothing. */
+#define ROOM ((size_t)64 << 30)
+
+static size_t
+room_for_result(const struct wire_request *request)
+{
+    const uint64_t space = request->context.limits[OS_LIMIT_SPACE].soft;
+    const uint64_t file = request->context.limits[OS_LIMIT_FILE].soft;
+    const size_t fixed = wire_size(request, 0);
+    uint64_t room = ROOM;
+
+    if (space != OS_NO_LIMIT && space / 4 < room)
+        room = space / 4;
+    if (file != OS_NO_LIMIT && file < room + fixed)
+        room = file > fixed ? file - fixed : 0;
+    return room > request->result_size ? room : request->result_size;
+}
+
+static int
+check_memory(const weft_task *task)
+{
+    const size_t size = task->arg_size + task->result_size;
+
+    if (size >= LARGE && os_memory_left() < size)
+        return why_set(WEFT_ENOMEM,
+                       "there is no memory for an argument of %zu and a "
+                       "result of %zu bytes",
+                       task->arg_size, task->result_size);
+    return 0;
+}
+
+static char *
+put(char *at, const void *bytes, size_t size)
+{
+    if (size)
+        memcpy(at, bytes, size);
+    return at + size;
+}
+
+static int
+map_share(struct process *process, const weft_task *task)
+{
+    const struct wire_request *request = &process->request;
+    void *share = NULL;
+    int status = 0;
+
+    process->size = wire_size(request, request->result_size);
+    process->share_fd =
+        os_memfd("weft-job", wire_size(request, request->result_room));
+    if (process->share_fd < 0)
+        return why_system(process->share_fd, "cannot make a job's memory");
+    if (task->arg_size >= LARGE)
+        status = os_memfd_fill(process->share_fd, 0, wire_crash_at(request));
+    if (status < 0)
+        return why_system(status, "cannot have an argument's memory");
+    status =
+        os_map(&share, process->size, process->share_fd, OS_READ | OS_WRITE);
+    if (status < 0)
+        return why_system(status, "cannot map a job's memory");
+    process->share = share;
+    return 0;
+}
+
+static int
+make_share(struct process *process, const weft_task *task, char *environment)
+{
+    struct wire_request *request = &process->request;
+    char *writable = NULL;
+    size_t writable_size = 0;
+    int status = check_memory(task);
+
+    if (status == 0 && task->worker && task->worker->writable) {
+        writable = context_pack(task->worker->writable, &writable_size);
+        if (!writable)
+            return why_because(WEFT_ENOMEM, "worker.writable");
+    }
+    request->writable_size = writable_size;
+    request->result_room = room_for_result(request);
+    if (status == 0)
+        status = map_share(process, task);
+    if (status == 0) {
+        char *at = put(process->share + WIRE_ARG_AT, task->arg, task->arg_size);
+
+        at = put(at, environment, request->environment_size);
+        put(at, writable, writable_size);
+    }
+    free(writable);
+    return status;
+}
+
+/* --- what is known at the start, however late the job begins */
+
+static int
+fill_request(struct process *process, const weft_job *job,
+             const weft_task *task, char **environment)
+{
+    struct wire_request *request = &process->request;
+    struct text name = text_over(request->name, sizeof request->name);
+
+    request->magic = WIRE_MAGIC;
+    request->method = process->method;
+    request->parent_pid = os_process_id();
+    request->parent_tid = job->parent;
+    request->arg_size = task->arg_size;
+    request->result_size = task->result_size;
+    request->mask = job->mask;
+    text_add(&name, "%s", job->name);
+    int status = image_refer(task->fn, &request->fn);
+
+    if (status == 0)
+        status = context_capture(request, task->worker, environment);
+    if (process->method == WEFT_ZYGOTE && !zygote_has_image(&request->fn))
+        request->confirm = true; /* it will have to be loaded */
+    return status;
+}
+
+static int
+note_directory(struct process *process, const weft_worker_options *options)
+{
+    const char *path = options && options->directory ? options->directory : ".";
+    char space[TEXT_NAME];
+
+    process->here_fd = os_open_directory(path);
+    if (process->here_fd >= 0)
+        return 0;
+    struct text doing = text_over(space, sizeof space);
+
+    text_add(&doing,
+             options && options->directory ? "worker.directory: '%.200s'"
+                                           : "cannot open the working "
+                                             "directory",
+             path);
+    return why_system(process->here_fd, space);
+}
+
+static int
+copy_fds(struct process *process, const weft_worker_options *options)
+{
+    struct wire_request *request = &process->request;
+
+    if (!options || options->fd_count == 0)
+        return 0;
+    process->handed = calloc(options->fd_count, sizeof *process->handed);
+    if (!process->handed)
+        return why_because(WEFT_ENOMEM, "worker.fds");
+    for (size_t i = 0; i < options->fd_count; i++) {
+        const int fd = os_copy_fd(options->fds[i], 3);
+
+        if (fd < 0)
+            return why_system(fd, "worker.fds");
+        process->handed[request->handed++] = fd;
+    }
+    return 0;
+}
+
+/* What the loader and the constructors of the program see if it is executed
+ * anew: the caller's environment, whatever its function is given. */
+static int
+keep_environment(struct process *process, const weft_worker_options *options,
+                 char **environment)
+{
+    if (process->method != WEFT_SPAWN)
+        return 0;
+    if (!(options && options->env)) {
+        process->environment = *environment;
+        process->environment_size = process->request.environment_size;
+        *environment = NULL;
+        process->request.environment_size = 0;
+        return 0;
+    }
+    process->environment = context_environment(&process->environment_size);
+    return process->environment
+               ? 0
+               : why_because(WEFT_ENOMEM, "cannot copy the environment");
+}
+
+static int
+prepare(struct process *process, weft_job *job, const weft_task *task)
+{
+    const weft_worker_options *options = task->worker;
+    char *environment = NULL;
+    int status = choose_method(process);
+
+    if (status == 0)
+        status = service_start();
+    if (status == 0)
+        status = fill_request(process, job, task, &environment);
+    if (status == 0)
+        status = keep_environment(process, options, &environment);
+    if (status == 0)
+        status = make_share(process, task, environment);
+    free(environment);
+    if (status == 0 &&
+        (process->method != WEFT_FORK || (options && options->directory)))
+        status = note_directory(process, options);
+    if (status == 0)
+        status = copy_fds(process, options);
+    if (status == 0 && options && options->capture)
+        status = capture_open(&process->capture, options->capture);
+    return status;
+}
+
+int
+process_prepare(weft_job *job, const weft_task *task)
+{
+    struct process *process = calloc(1, sizeof *process);
+
+    if (!process)
+        return why_because(WEFT_ENOMEM, "cannot make a process");
+    process->pidfd = process->share_fd = process->here_fd = -1;
+    process->capture.from = process->capture.to = -1;
+    process->place = -1;
+    process->method = task->worker ? task->worker->method : WEFT_METHOD_DEFAULT;
+    job->worker = process;
+    return prepare(process, job, task);
+}
+
+/* --- making it */
+
+/* What the program has printed so far comes before what the worker prints. A
+ * stream that somebody is writing to is left alone. */
+static void
+flush(FILE *stream)
+{
+    if (ftrylockfile(stream) != 0)
+        return;
+    fflush_unlocked(stream);
+    funlockfile(stream);
+}
+
+/* Something must go in a closed descriptor's place. */
+static void
+list_fds(struct process *process, int fds[WIRE_FDS_MOST])
+{
+    const int output = process->capture.to;
+    struct wire_request *request = &process->request;
+
+    fds[WIRE_SHARE] = process->share_fd;
+    fds[WIRE_HERE] = process->here_fd;
+    request->closed = 0;
+    for (int fd = 1; fd <= 2; fd++) {
+        const bool open = output >= 0 || os_is_open(fd);
+
+        request->closed |= (uint32_t)!open << fd;
+        fds[WIRE_SHARE + fd] = output >= 0 ? output
+                               : open      ? fd
+                                           : process->share_fd;
+    }
+    for (unsigned i = 0; i < request->handed; i++)
+        fds[WIRE_FDS + i] = process->handed[i];
+}
+
+static int
+start_by_fork(const struct process *process, int *fds)
+{
+    if (process->capture.to < 0)
+        fds[WIRE_STDOUT] = fds[WIRE_STDERR] = -1; /* they are its own */
+    fflush(NULL);
+    service_hold();
+    const int pid = runtime_clone(0, NULL);
+
+    if (pid == 0) {
+        child_ready();
+        child_run(&process->request, fds);
+    }
+    service_go_on();
+    return pid < 0 ? why_system(pid, "cannot fork") : pid;
+}
+
+int
+process_make(struct process *process)
+{
+    int fds[WIRE_FDS_MOST];
+
+    flush(stdout);
+    flush(stderr);
+    list_fds(process, fds);
+    if (process->method == WEFT_FORK)
+        return start_by_fork(process, fds);
+    if (process->method == WEFT_SPAWN)
+        return spawn_start(&process->request, fds, process->environment,
+                           process->environment_size);
+    return zygote_start(&process->request, fds);
+}
+
+static int
+refused(const struct wire_report *report)
+{
+    char message[TEXT_MESSAGE];
+
+    memcpy(message, report->message, sizeof message - 1);
+    message[sizeof message - 1] = '\0';
+    text_clean(message);
+    return why_set(report->code < 0 ? report->code : WEFT_EFAILED, "%s",
+                   message);
+}
+
+int
+process_confirm(weft_job *job)
+{
+    enum {
+        LOOK = 20000000 /* ns between two looks whether it lives */
+    };
+    struct process *process = process_of(job);
+    struct wire_report *report = process_report(process);
+
+    for (;;) {
+        const struct wait_terms terms = {
+            .until = os_now() + LOOK, .stubborn = true, .shared = true};
+        struct os_poll death = {.fd = process->pidfd, .readable = true};
+        const uint32_t phase = atomic_load(&report->phase.value);
+
+        if (phase == WIRE_REFUSED)
+            return refused(report);
+        if (phase != WIRE_STARTED)
+            return 0;
+        if (os_poll(&death, 1, 1) > 0 &&
+            atomic_load(&report->phase.value) == WIRE_STARTED)
+            return 0; /* which its outcome will tell */
+        (void)wait_while(&report->phase, WIRE_STARTED, &terms);
+    }
+}
+
+static void
+close_one(int *fd)
+{
+    if (*fd >= 0)
+        os_close(*fd);
+    *fd = -1;
+}
+
+void
+process_close_early(struct process *process)
+{
+    close_one(&process->share_fd);
+    close_one(&process->here_fd);
+    close_one(&process->capture.to);
+    for (unsigned i = 0; process->handed && i < process->request.handed; i++)
+        close_one(&process->handed[i]);
+    free(process->handed);
+    free(process->environment);
+    process->handed = NULL;
+    process->environment = NULL;
+}

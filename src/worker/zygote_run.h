@@ -1,0 +1,22 @@
+/* The zygote from inside. */
+#ifndef WORKER_ZYGOTE_RUN_H
+#define WORKER_ZYGOTE_RUN_H
+
+#include <stdint.h>
+
+/* What the program may ask besides a request: for a worker made in advance,
+ * which is answered with its end of a socket. */
+struct zygote_wish {
+    uint32_t magic;
+};
+
+struct zygote_answer {
+    int32_t pid;   /* or a status */
+    int32_t ready; /* 1: a worker made in advance, and the program's end of its
+                      socket comes along; 0: the one that runs a request */
+};
+
+/* Serves the program at `end` until it dies. */
+_Noreturn void zygote_run(int end, int program);
+
+#endif
