@@ -109,7 +109,8 @@ WEFT_API const weft_worker *weft_self(void);
 WEFT_API const weft_worker *weft_process(void);
 
 /* The worker that runs the job (a record of its own state if it has not begun
- * or has ended). */
+ * or has ended). A process is WEFT_ENDED within 1 ms of its death, however much
+ * memory the system then has to take back before it can be joined. */
 WEFT_API void weft_worker_of(const weft_job *job, weft_worker *out);
 
 /* Fills `out` with up to `max` live workers: WEFT_THREADS of this process, its

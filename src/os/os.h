@@ -178,6 +178,10 @@ struct os_rights {
 
 int os_rights(struct os_rights *out);
 
+/* In a copy of the process: gives back what os_rights keeps open, which is
+ * closed already unless `open`. */
+void os_rights_forked(bool open);
+
 /* Runs the program that this process runs, anew, in a child of the calling
  * thread, as `name`. Its descriptors are 0 to 2 and `end`, as 3; its
  * environment is `variable` ("K=V") and what `strings` holds, as os_environment

@@ -94,6 +94,7 @@ open_process(const char *name, int parent)
                                          .state = WEFT_RUNNING,
                                          .tid = pid_here,
                                          .parent = parent ? parent_pid_here : 0,
+                                         .service = parent != 0,
                                          .main = parent == 0};
     set_name(&process_block.record, name);
     self_write(&process_block);
@@ -225,6 +226,16 @@ self_forked(const char *name, int parent)
     open_process(name, parent);
     self_here = &main_block;
     atomic_store_explicit(&opened, 2, memory_order_release);
+}
+
+void
+self_name_process(const char *name, int parent)
+{
+    set_name(&process_block.record, name);
+    process_block.record.service = false;
+    main_block.record.parent = parent;
+    self_write(&process_block);
+    self_write(&main_block);
 }
 
 int

@@ -83,6 +83,10 @@ extern void (*self_main_ending)(void);
  * needed. */
 void self_forked(const char *name, int parent);
 
+/* What a worker's process and its main thread are called, and the thread that
+ * started it; until then it is one of the library's own. */
+void self_name_process(const char *name, int parent);
+
 /* Called in a copy of the process that the program made by fork(); set once, by
  * a layer above. */
 extern void (*self_copied)(void);

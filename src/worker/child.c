@@ -77,11 +77,14 @@ child_ready(void)
 }
 
 void
-child_belong(int program)
+child_prepare(int program)
 {
     if (os_die_with(program) < 0)
         os_exit_now(LOST);
     (void)os_group_lead();
+    runtime_forked("weft-ready", program);
+    (void)certificate_make(self_get()); /* without a slot there is none */
+    policy_enter(self_get());
 }
 
 /* --- the memory that it shares with the program */
@@ -191,23 +194,20 @@ take_fds(const struct wire_request *request, const int *fds)
         (void)setvbuf(stdout, NULL, _IOLBF, 0); /* a crash loses little */
 }
 
-/* Seen in the registry, certified, to be stopped. */
+/* Known by its name, and to be stopped. */
 static void
 take_part(const struct wire_request *request)
 {
     char kernel[TEXT_KERNEL];
 
-    runtime_forked(request->name, request->parent_tid);
-    struct self *self = self_get();
-
+    self_name_process(request->name, request->parent_tid);
     stop_cell_init(&child.cell);
     child.stop = (struct stop){
         .asked = &control()->stop, .cell = &child.cell, .remote = true};
-    self->stop = &child.stop;
-    (void)certificate_make(self); /* without a slot there is none */
-    policy_enter(self);
+    self_get()->stop = &child.stop;
     text_kernel_name(request->name, kernel);
     os_thread_name(kernel);
+    atomic_store(&child.report->first, self_get()->record.id);
     atomic_store(&child.report->slot, self_process()->id);
 }
 
@@ -293,7 +293,6 @@ run(void *unused)
 void
 child_run(const struct wire_request *request, const int *fds)
 {
-    child_belong(request->parent_pid);
     map_share(request, fds[WIRE_SHARE]);
     take_fds(request, fds);
     take_part(request);

@@ -9,11 +9,12 @@
  * handlers that the program registered before, and a crash is noted. */
 void child_ready(void);
 
-/* Dies when the program does; leads a group of its own. Ends the process if the
- * program is gone. */
-void child_belong(int program);
+/* All that a fresh process can do before it knows what it is for: it dies with
+ * the program, leads a group of its own, and is a worker in the registry,
+ * certified. Ends it if the program is gone. */
+void child_prepare(int program);
 
-/* Runs the request in this fresh process and ends it. `fds` as enum wire_fd and
+/* Runs the request in a prepared process and ends it. `fds` as enum wire_fd and
  * then request->handed ones; -1 where the present one is right. */
 _Noreturn void child_run(const struct wire_request *request, const int *fds);
 

@@ -133,16 +133,16 @@ take_options(struct wire_request *request, const weft_worker_options *options)
 
 int
 context_capture(struct wire_request *request,
-                const weft_worker_options *options, char **environment)
+                const weft_worker_options *options, char **environment,
+                struct os_rights *rights)
 {
-    struct os_rights rights;
-    int status = os_rights(&rights);
+    int status = os_rights(rights);
 
     if (status == 0)
         status = os_context_get(&request->context);
     if (status < 0)
         return why_system(status, "cannot read what a worker takes over");
-    request->context.umask = rights.umask;
+    request->context.umask = rights->umask;
     if (options)
         take_options(request, options);
     if (request->method == WEFT_SPAWN ||

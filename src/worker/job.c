@@ -230,6 +230,8 @@ job_ask(weft_job *job, enum job_stop reason)
 void
 job_attend(weft_job *job)
 {
+    if (job_has_ended(job) && job->of->clean)
+        job->of->clean(job);
     if (job_has_ended(job) || atomic_load(&job->stop.asked) == 0)
         return;
     if (atomic_load(&job->phase) == JOB_DELAYED) {

@@ -44,6 +44,8 @@ struct job_kind {
     int (*kill)(weft_job *job, int signal);
     /* Waits for the end in a way of its own; NULL: on `ended`. */
     int (*wait)(weft_job *job, const struct wait_terms *terms);
+    /* Some time after the end, in the service thread; may be NULL. */
+    void (*clean)(weft_job *job);
     /* Fills in what of an outcome takes long, when it is first asked for. */
     void (*explain)(weft_job *job); /* may be NULL */
     void (*free)(weft_job *job);    /* what the kind keeps; may be NULL */

@@ -3,6 +3,7 @@
 #include "registry/record.h"
 #include "registry/registry.h"
 #include "registry/self.h"
+#include "wait/certificate.h"
 #include "worker/job.h"
 #include "worker/process.h"
 #include "worker/runtime.h"
@@ -34,14 +35,29 @@ make_record(const weft_job *job, weft_worker *out)
     }
 }
 
+/* Whether the kernel has noted the death of a process's main thread. It does so
+ * long before the process can be joined if that has much memory. */
+static bool
+is_dying(const struct process_slots *slots, int pid)
+{
+    const struct slot *slot = registry_slot(slots->thread);
+    weft_worker thread;
+
+    return slot && record_read(slot, &thread) && thread.tid == pid &&
+           certificate_says_dead(slot);
+}
+
 /* The slot may be another worker's by the time it is read: its ids tell. */
 static bool
 read_worker(const weft_job *job, weft_worker *out)
 {
+    const bool process = job->kind == WEFT_PROCESS;
+    const struct process_slots slots =
+        process ? process_slots((weft_job *)(uintptr_t)job)
+                : (struct process_slots){0, 0};
     const unsigned id =
-        job->kind == WEFT_PROCESS
-            ? process_slot((weft_job *)(uintptr_t)job)
-            : atomic_load_explicit(&job->slot, memory_order_relaxed);
+        process ? slots.process
+                : atomic_load_explicit(&job->slot, memory_order_relaxed);
     const struct slot *slot = registry_slot(id);
     const int tid = atomic_load_explicit(&job->tid, memory_order_relaxed);
 
@@ -49,6 +65,8 @@ read_worker(const weft_job *job, weft_worker *out)
         return false;
     out->stopping = atomic_load(&job->stop.asked) != 0;
     out->daemon = job->daemon;
+    if (process && is_dying(&slots, tid))
+        out->state = WEFT_ENDED;
     return job->kind == WEFT_SERIAL || strcmp(out->name, job->name) == 0 ||
            !job_has_ended(job);
 }

@@ -280,7 +280,13 @@ process_ended(weft_job *job)
     take_result(job);
     lock_give(&job->lock);
     job_end(job);
-    registry_reclaim(pid);
+}
+
+/* Clearing the pages of its slots takes longer than a joiner should wait. */
+static void
+process_clean(weft_job *job)
+{
+    registry_reclaim(job->outcome.pid);
 }
 
 static bool
@@ -437,17 +443,21 @@ process_free(weft_job *job)
     free(process);
 }
 
-unsigned
-process_slot(weft_job *job)
+struct process_slots
+process_slots(weft_job *job)
 {
     const struct process *process = process_of(job);
+    struct process_slots slots = {0, 0};
 
     lock_take(&job->lock);
-    const unsigned slot =
-        process->share ? atomic_load(&process_report(process)->slot) : 0;
+    if (process->share) {
+        const struct wire_report *report = process_report(process);
 
+        slots.process = atomic_load(&report->slot);
+        slots.thread = atomic_load(&report->first);
+    }
     lock_give(&job->lock);
-    return slot;
+    return slots;
 }
 
 const struct job_kind process_kind = {
@@ -456,6 +466,7 @@ const struct job_kind process_kind = {
     .timer = process_timer,
     .kill = process_kill,
     .wait = process_wait,
+    .clean = process_clean,
     .explain = process_explain,
     .free = process_free,
 };

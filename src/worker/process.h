@@ -17,7 +17,12 @@ void process_ready(weft_job *job);
 /* The same: it has printed something that is kept. */
 void process_output(weft_job *job);
 
-/* The slot that the worker says is its own; not to be trusted. */
-unsigned process_slot(weft_job *job);
+/* The slots that the worker says are its own and its main thread's; not to be
+ * trusted. */
+struct process_slots {
+    unsigned process, thread;
+};
+
+struct process_slots process_slots(weft_job *job);
 
 #endif

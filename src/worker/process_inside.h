@@ -44,6 +44,8 @@ struct process {
     int place;                /* in groups.h */
     enum stage stage;         /* under job->lock */
     weft_method method;       /* never DEFAULT */
+    bool late;                /* it begins after a delay */
+    struct os_rights rights;  /* of the program when it begins */
     struct wire_request request;
 };
 

@@ -310,7 +310,8 @@ fill_request(struct process *process, const weft_job *job,
     int status = image_refer(task->fn, &request->fn);
 
     if (status == 0)
-        status = context_capture(request, task->worker, environment);
+        status = context_capture(request, task->worker, environment,
+                                 &process->rights);
     if (process->method == WEFT_ZYGOTE && !zygote_has_image(&request->fn))
         request->confirm = true; /* it will have to be loaded */
     return status;
@@ -413,6 +414,7 @@ process_prepare(weft_job *job, const weft_task *task)
     process->capture.from = process->capture.to = -1;
     process->place = -1;
     process->method = task->worker ? task->worker->method : WEFT_METHOD_DEFAULT;
+    process->late = task->delay > 0;
     job->worker = process;
     return prepare(process, job, task);
 }
@@ -463,6 +465,7 @@ start_by_fork(const struct process *process, int *fds)
 
     if (pid == 0) {
         child_ready();
+        child_prepare(process->request.parent_pid);
         child_run(&process->request, fds);
     }
     service_go_on();
@@ -479,10 +482,12 @@ process_make(struct process *process)
     list_fds(process, fds);
     if (process->method == WEFT_FORK)
         return start_by_fork(process, fds);
+    if (process->late && os_rights(&process->rights) < 0)
+        return why_because(WEFT_EAGAIN, "cannot read the process's rights");
     if (process->method == WEFT_SPAWN)
         return spawn_start(&process->request, fds, process->environment,
                            process->environment_size);
-    return zygote_start(&process->request, fds);
+    return zygote_start(&process->request, fds, &process->rights);
 }
 
 static int

@@ -48,6 +48,7 @@ take_over(void)
     child_ready();
     if (count > WIRE_FDS + request.handed)
         (void)registry_join(fds[WIRE_FDS + request.handed]);
+    child_prepare(request.parent_pid);
     child_run(&request, fds);
 }
 

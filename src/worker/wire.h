@@ -101,6 +101,7 @@ struct wire_crash {
 struct wire_report {
     struct wait_word phase; /* enum wire_phase */
     _Atomic uint32_t slot;  /* of the process */
+    _Atomic uint32_t first; /* of its main thread, which is certified */
     int32_t code;           /* before WIRE_RETURNED, release */
     uint64_t result_size;   /* the same */
     char message[TEXT_MESSAGE];

@@ -70,7 +70,9 @@ static void
 dismiss(const struct ready *ready)
 {
     os_close(ready->end);
+    registry_condemn(ready->pid);
     os_child_end(ready->pid);
+    registry_reclaim(ready->pid);
 }
 
 /* Takes the next answer. False: the zygote has died. */
@@ -248,14 +250,11 @@ zygote_has_image(const struct image_ref *ref)
 }
 
 static int
-check_rights(void)
+check_rights(const struct os_rights *now)
 {
-    struct os_rights now;
-    const int status = os_rights(&now);
-
-    if (status < 0)
-        return why_system(status, "cannot read the process's rights");
-    if (now.digest != zygote.rights.digest)
+    if (!zygote.made)
+        return why_set(WEFT_ETHREADS, "the zygote was ended");
+    if (now->digest != zygote.rights.digest)
         return why_set(WEFT_ESTALE, "the zygote has other rights than the "
                                     "program has now; call weft_init() again");
     return 0;
@@ -340,13 +339,13 @@ wish(void)
 }
 
 int
-zygote_start(const struct wire_request *request, const int *fds)
+zygote_start(const struct wire_request *request, const int *fds,
+             const struct os_rights *rights)
 {
     struct self *self = self_get();
 
     lock_take(&zygote.lock);
-    int status = zygote.made ? check_rights()
-                             : why_set(WEFT_ETHREADS, "the zygote was ended");
+    int status = check_rights(rights);
 
     if (status == 0) {
         policy_sleeps(self);
@@ -373,6 +372,7 @@ void
 zygote_forked(bool open)
 {
     groups_forked();
+    os_rights_forked(open);
     if (open && zygote.made) {
         os_close(zygote.end);
         os_close(zygote.pidfd);

@@ -17,9 +17,11 @@ int zygote_ready(void);
 bool zygote_has_image(const struct image_ref *ref);
 
 /* Has it start the request, with `fds` as enum wire_fd and then request->handed
- * ones; the worker is the program's own child. Returns its pid. WEFT_ESTALE,
+ * ones, for a program that has these rights; the worker is its own child.
+ * Returns its pid. WEFT_ESTALE,
  * WEFT_EAGAIN, WEFT_ENOMEM. */
-int zygote_start(const struct wire_request *request, const int *fds);
+int zygote_start(const struct wire_request *request, const int *fds,
+                 const struct os_rights *rights);
 
 void zygote_stop(void);
 /* `open`: its descriptors are, and must be closed. */

@@ -48,8 +48,10 @@ serve(const struct wire_request *request, const int *fds)
 {
     const int pid = os_clone(OS_CLONE_PARENT, NULL);
 
-    if (pid == 0)
+    if (pid == 0) {
+        child_prepare(request->parent_pid);
         child_run(request, fds);
+    }
     answer(&(struct zygote_answer){.pid = pid}, -1);
 }
 
@@ -64,7 +66,7 @@ wait_for_request(int end, int program)
     os_close(END); /* or the program would not see the zygote's death */
     os_close(program_pidfd);
     os_close(stops);
-    child_belong(program);
+    child_prepare(program);
     const int size = os_receive(end, &request, sizeof request, fds, &count);
 
     if (size != sizeof request || request.magic != WIRE_MAGIC ||
