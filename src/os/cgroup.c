@@ -1,6 +1,7 @@
 #include "os/cgroup.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -34,18 +35,17 @@ cgroup_find(const char *directory, const char *file, const char *key,
             uint64_t *out)
 {
     FILE *stream = open_file(directory, file);
-    char line[256], name[128];
-    unsigned long long value;
+    char line[256];
+    const size_t length = strlen(key);
     bool found = false;
 
     if (!stream)
         return false;
     while (!found && fgets(line, sizeof line, stream))
-        found = sscanf(line, "%127s %llu", name, &value) == 2 &&
-                strcmp(name, key) == 0;
+        found = strncmp(line, key, length) == 0 && line[length] == ' ';
     fclose(stream);
     if (found)
-        *out = value;
+        *out = strtoull(line + length, NULL, 10);
     return found;
 }
 

@@ -17,8 +17,6 @@ enum {
     TRIES = 1000
 };
 
-extern char **environ;
-
 int
 os_read_own(const void *at, void *out, size_t size)
 {
@@ -116,7 +114,7 @@ os_environment(char *out, size_t room)
 {
     char *few[2 * FEW];
     void *many = NULL;
-    const size_t size = 2 * MOST * sizeof(char *);
+    const size_t size = sizeof(char *) * 2 * MOST;
     long used = copy_all(few, FEW, out, room);
 
     if (used != -ENOBUFS)

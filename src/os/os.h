@@ -114,7 +114,7 @@ os_pause(void)
 #endif
 }
 
-/* --- clone.c, process.c */
+/* --- clone.c, process.c, rights.c, spawn.c */
 
 enum os_clone_flags {
     OS_CLONE_PARENT = 1, /* the child belongs to the caller's parent */
@@ -218,7 +218,7 @@ typedef void os_place(void *context, unsigned which, const char *path,
                       uint64_t offset);
 
 int os_maps_open(void);
-void os_maps_places(int maps, const uint64_t *addresses, unsigned count,
+void os_maps_places(int fd, const uint64_t *addresses, unsigned count,
                     os_place *found, void *context);
 
 /* --- limits.c */

@@ -11,6 +11,8 @@ typedef int start_fn(spawn_main_fn *main, int argc, char **argv,
                      void (*init)(void), void (*fini)(void),
                      void (*loader)(void), void *stack);
 
+/* NOLINTBEGIN(bugprone-reserved-identifier, readability-identifier-naming,
+ * readability-function-size): the C library's own */
 __attribute__((visibility("default"))) start_fn __libc_start_main;
 
 int
@@ -26,3 +28,6 @@ __libc_start_main(spawn_main_fn *main, int argc, char **argv,
     spawn_real_main = main;
     return real(spawn_main, argc, argv, init, fini, loader, stack);
 }
+
+/* NOLINTEND(bugprone-reserved-identifier, readability-identifier-naming,
+ * readability-function-size) */

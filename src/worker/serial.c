@@ -3,10 +3,9 @@
 #include "base/why.h"
 #include "os/os.h"
 #include "worker/at_end.h"
+#include "worker/options.h"
 
 #include <weft/status.h>
-
-#include <string.h>
 
 weft_job *
 serial_outer(const weft_job *job)
@@ -62,9 +61,10 @@ const struct job_kind serial_kind = {.begin = serial_begin};
 int
 serial_check(const weft_task *task)
 {
-    static const weft_worker_options none;
+    const weft_worker_options *options = task->worker;
 
-    if (task->worker && memcmp(task->worker, &none, sizeof none) != 0)
+    if (options && (options->stack_size || options->cpus || options->fresh ||
+                    options_for_processes(options)))
         return why_set(WEFT_ENOTSUP,
                        "task.worker is not for serial jobs: they run in the "
                        "caller");

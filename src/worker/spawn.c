@@ -34,11 +34,12 @@ take_over(void)
     static struct wire_request request;
     static int fds[WIRE_FDS_MOST + 1];
     unsigned count = WIRE_FDS_MOST + 1;
-    const char *parent = getenv(VARIABLE);
+    /* It has no value in what runs with more rights than its user. */
+    const char *parent = secure_getenv(VARIABLE);
 
-    if (!parent || getauxval(AT_SECURE) || atoi(parent) != os_parent_id())
+    if (!parent || strtol(parent, NULL, 10) != os_parent_id())
         return;
-    unsetenv(VARIABLE);
+    unsetenv(VARIABLE); /* NOLINT(concurrency-mt-unsafe): before main */
     const int size = os_receive(END, &request, sizeof request, fds, &count);
 
     if (size != sizeof request || request.magic != WIRE_MAGIC ||
@@ -126,7 +127,8 @@ spawn_now(void *context)
 
 int
 spawn_start(const struct wire_request *request, const int *fds,
-            char *environment, size_t size)
+            char *environment, /* NOLINT(readability-non-const-parameter) */
+            size_t size)
 {
     struct spawn spawn = {request, fds, environment, size, 0};
 

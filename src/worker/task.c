@@ -4,6 +4,7 @@
 #include "registry/self.h"
 #include "worker/image.h"
 #include "worker/job.h"
+#include "worker/options.h"
 #include "worker/process.h"
 #include "worker/runtime.h"
 #include "worker/scope.h"
@@ -18,36 +19,6 @@ static int
 refuse(const char *field)
 {
     return why_set(WEFT_ENOTSUP, "%s is not built yet", field);
-}
-
-static int
-check_words(const uintptr_t *words, size_t count, const char *what)
-{
-    for (size_t i = 0; i < count; i++)
-        if (words[i])
-            return why_set(WEFT_EINVAL,
-                           "%s holds a field that this version of weft does "
-                           "not know",
-                           what);
-    return 0;
-}
-
-static int
-check_options(const weft_worker_options *options)
-{
-    if (!options)
-        return 0;
-
-    if (!options->cpus != !options->cpu_count)
-        return why_set(WEFT_EINVAL, "worker.cpus and cpu_count go together");
-    if (options->cpu_count > 1 << 16)
-        return why_set(WEFT_EINVAL, "worker.cpu_count is %zu",
-                       options->cpu_count);
-    if (options->grace < 0)
-        return why_set(WEFT_EINVAL, "worker.grace is negative");
-    return check_words(options->reserved,
-                       sizeof options->reserved / sizeof *options->reserved,
-                       "worker options");
 }
 
 static int
@@ -87,9 +58,9 @@ check_values(const weft_task *task)
     if (task->arg_size >> 40 || task->result_size >> 40)
         return why_set(WEFT_ENOMEM, "task.%s is beyond all memory",
                        task->arg_size >> 40 ? "arg_size" : "result_size");
-    return check_words(task->reserved,
-                       sizeof task->reserved / sizeof *task->reserved,
-                       "the task");
+    return options_check_words(task->reserved,
+                               sizeof task->reserved / sizeof *task->reserved,
+                               "the task");
 }
 
 static int
@@ -117,7 +88,7 @@ check(weft_kind kind, const weft_task *task)
     if (status == 0)
         status = check_later(task);
     if (status == 0)
-        status = check_options(task->worker);
+        status = options_check(task->worker);
     return status == 0 ? check_kind(kind, task) : status;
 }
 

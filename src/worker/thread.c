@@ -15,6 +15,7 @@
 #include "registry/registry.h"
 #include "wait/certificate.h"
 #include "worker/at_end.h"
+#include "worker/options.h"
 
 #include <weft/status.h>
 
@@ -400,30 +401,10 @@ thread_check(const weft_task *task)
 
     if (!options)
         return 0;
+    const char *field = options_for_processes(options);
 
-    const struct {
-        bool set;
-        const char *name;
-    } fields[] = {
-        {options->nice != 0, "nice"},
-        {options->method != WEFT_METHOD_DEFAULT, "method"},
-        {options->grace != 0, "grace"},
-        {options->fds || options->fd_count, "fds"},
-        {options->env, "env"},
-        {options->directory, "directory"},
-        {options->memory != 0, "memory"},
-        {options->cpu_time != 0, "cpu_time"},
-        {options->sandbox != WEFT_OPEN, "sandbox"},
-        {options->heap != WEFT_HEAP_DEFAULT, "heap"},
-        {options->writable, "writable"},
-        {options->capture != 0, "capture"},
-    };
-
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (fields[i].set)
-            return why_set(WEFT_ENOTSUP, "worker.%s is not for threads",
-                           fields[i].name);
-    return 0;
+    return field ? why_set(WEFT_ENOTSUP, "worker.%s is not for threads", field)
+                 : 0;
 }
 
 int
