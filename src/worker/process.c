@@ -9,6 +9,7 @@
 #include "worker/outcome.h"
 #include "worker/process_inside.h"
 #include "worker/thread.h"
+#include "worker/zygote.h"
 
 #include <weft/status.h>
 
@@ -279,7 +280,11 @@ process_ended(weft_job *job)
     take_message(job);
     take_result(job);
     lock_give(&job->lock);
+    const bool again = process->method == WEFT_ZYGOTE;
+
     job_end(job);
+    if (again)
+        zygote_wish();
 }
 
 /* Clearing the pages of its slots takes longer than a joiner should wait. */

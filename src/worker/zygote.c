@@ -40,6 +40,7 @@ static struct {
     struct ready ready[READY_MOST]; /* that are at hand */
     unsigned ready_count, wished;   /* at hand; asked for and not yet there */
     int64_t last;                   /* time of the last start */
+    bool often;                     /* it came soon after the one before */
 } zygote = {.end = -1, .pidfd = -1};
 
 /* Once a request is sent the answer must come across, however long it takes:
@@ -323,21 +324,6 @@ hand_over(const struct wire_request *request, const int *fds)
     return 0;
 }
 
-/* Who starts processes often gets the next ones in advance: they are made while
- * this one runs. */
-static void
-wish(void)
-{
-    const struct zygote_wish one_more = {.magic = WIRE_MAGIC};
-    const int64_t now = os_now();
-
-    if (now - zygote.last < OFTEN)
-        while (zygote.ready_count + zygote.wished < READY_MOST &&
-               os_send(zygote.end, &one_more, sizeof one_more, NULL, 0) > 0)
-            zygote.wished++;
-    zygote.last = now;
-}
-
 int
 zygote_start(const struct wire_request *request, const int *fds,
              const struct os_rights *rights)
@@ -352,12 +338,27 @@ zygote_start(const struct wire_request *request, const int *fds,
         status = hand_over(request, fds);
         if (status == 0)
             status = ask(request, fds);
-        if (status > 0)
-            wish();
+        zygote.often = os_now() - zygote.last < OFTEN;
+        zygote.last = os_now();
         policy_wakes(self);
     }
     lock_give(&zygote.lock);
     return status;
+}
+
+/* Who starts processes often gets the next ones in advance. They are made when
+ * one has ended, since making one slows down those that run. */
+void
+zygote_wish(void)
+{
+    const struct zygote_wish one_more = {.magic = WIRE_MAGIC};
+
+    lock_take(&zygote.lock);
+    while (zygote.made && zygote.often &&
+           zygote.ready_count + zygote.wished < READY_MOST &&
+           os_send(zygote.end, &one_more, sizeof one_more, NULL, 0) > 0)
+        zygote.wished++;
+    lock_give(&zygote.lock);
 }
 
 void

@@ -23,6 +23,9 @@ bool zygote_has_image(const struct image_ref *ref);
 int zygote_start(const struct wire_request *request, const int *fds,
                  const struct os_rights *rights);
 
+/* A worker has ended: another one may be made in advance. Never waits. */
+void zygote_wish(void);
+
 void zygote_stop(void);
 /* `open`: its descriptors are, and must be closed. */
 void zygote_forked(bool open);
