@@ -38,6 +38,14 @@ static struct {
     int code;
 } child;
 
+static bool within; /* a worker; stays so in what it forks */
+
+bool
+child_is_within(void)
+{
+    return within;
+}
+
 static const struct wire_control *
 control(void)
 {
@@ -293,6 +301,7 @@ run(void *unused)
 void
 child_run(const struct wire_request *request, const int *fds)
 {
+    within = true;
     map_share(request, fds[WIRE_SHARE]);
     take_fds(request, fds);
     take_part(request);

@@ -14,6 +14,9 @@ void child_ready(void);
  * certified. Ends it if the program is gone. */
 void child_prepare(int program);
 
+/* Whether this process is a worker, or was forked by one. */
+bool child_is_within(void);
+
 /* Runs the request in a prepared process and ends it. `fds` as enum wire_fd and
  * then request->handed ones; -1 where the present one is right. */
 _Noreturn void child_run(const struct wire_request *request, const int *fds);

@@ -117,8 +117,10 @@ static void
 end_zygote(void)
 {
     struct os_poll gone = {.fd = zygote.pidfd, .readable = true};
+    const struct zygote_wish farewell = {.magic = WIRE_MAGIC, .leave = 1};
     struct os_exit ignored;
 
+    (void)os_send(zygote.end, &farewell, sizeof farewell, NULL, 0);
     os_end_writes(zygote.end);
     if (os_poll(&gone, 1, os_now() + PATIENCE) <= 0)
         (void)os_pidfd_signal(zygote.pidfd, SIGKILL);

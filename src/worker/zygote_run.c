@@ -28,6 +28,26 @@ lacks_memory(int status)
     return status == -ENOMEM || status == -ENOBUFS;
 }
 
+static _Noreturn void
+end_with_program(void)
+{
+    groups_signal(SIGKILL);
+    os_exit_now(0);
+}
+
+/* The program is dying, or has closed what it does not know. In both cases
+ * nothing will be asked any more, and its workers must not outlive it. */
+static _Noreturn void
+wait_for_death(void)
+{
+    struct os_poll death = {.fd = program_pidfd, .readable = true};
+
+    os_close(END); /* so that the program does not wait for ever */
+    while (os_poll(&death, 1, OS_NEVER) <= 0)
+        ;
+    end_with_program();
+}
+
 static void
 answer(const struct zygote_answer *answer, int end)
 {
@@ -37,7 +57,7 @@ answer(const struct zygote_answer *answer, int end)
         sent = os_send(END, answer, sizeof *answer, &end, end >= 0);
     while (lacks_memory(sent));
     if (sent < 0)
-        os_exit_now(1); /* so that the program does not wait for ever */
+        wait_for_death();
 }
 
 /* --- workers */
@@ -95,22 +115,35 @@ make_ready(int program)
 }
 
 static void
+grant(const struct zygote_wish *wish, int program)
+{
+    if (wish->leave)
+        os_exit_now(0);
+    make_ready(program);
+}
+
+static void
 receive(int program)
 {
-    static struct wire_request request;
+    static union {
+        struct wire_request request;
+        struct zygote_wish wish;
+    } asked;
+
     static int fds[WIRE_FDS_MOST];
+    const struct wire_request *request = &asked.request;
     unsigned count = WIRE_FDS_MOST;
-    const int size = os_receive(END, &request, sizeof request, fds, &count);
+    const int size = os_receive(END, &asked, sizeof asked, fds, &count);
 
     if (lacks_memory(size))
         return;
     if (size <= 0)
-        os_exit_now(0); /* the program wants no zygote any more */
-    if (size == sizeof(struct zygote_wish) && request.magic == WIRE_MAGIC)
-        make_ready(program);
-    else if (size == sizeof request && request.magic == WIRE_MAGIC &&
-             count == WIRE_FDS + request.handed)
-        serve(&request, fds);
+        wait_for_death();
+    if (size == sizeof asked.wish && asked.wish.magic == WIRE_MAGIC)
+        grant(&asked.wish, program);
+    else if (size == sizeof *request && request->magic == WIRE_MAGIC &&
+             count == WIRE_FDS + request->handed)
+        serve(request, fds);
     else
         answer(&(struct zygote_answer){.pid = WEFT_EMISMATCH}, -1);
     for (unsigned i = 0; i < count; i++)
@@ -118,13 +151,6 @@ receive(int program)
 }
 
 /* --- what happens to the program happens to its workers */
-
-static void
-end_with_program(void)
-{
-    groups_signal(SIGKILL);
-    os_exit_now(0);
-}
 
 /* Whether the program died in that time. */
 static bool
@@ -159,6 +185,10 @@ static void
 become_zygote(int end, int program)
 {
     os_signals_block(NULL); /* a ^C is for the program to answer */
+    /* A worker is killed with its group; its zygote must still end what the
+     * worker has started. */
+    if (child_is_within())
+        (void)os_group_lead();
     os_thread_name("weft-zygote");
     label_forked();
     registry_forked(true);

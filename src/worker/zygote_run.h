@@ -4,10 +4,12 @@
 
 #include <stdint.h>
 
-/* What the program may ask besides a request: for a worker made in advance,
- * which is answered with its end of a socket. */
+/* What the program may ask besides a request. The end of the socket alone is no
+ * farewell: it also comes before a killed program's death can be seen. */
 struct zygote_wish {
     uint32_t magic;
+    uint32_t leave; /* 0: for a worker made in advance, which is answered with
+                       its end of a socket; 1: no more is wanted */
 };
 
 struct zygote_answer {
