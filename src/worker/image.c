@@ -113,23 +113,35 @@ image_count(struct image_count *out)
 
 struct search {
     const struct image_ref *ref;
+    bool copy;
     uint64_t found;
 };
+
+/* The program itself may have no id. */
+static bool
+is_same(const struct dl_phdr_info *object, const struct image_ref *ref)
+{
+    const bool program = !ref->path[0] && !object->dlpi_name[0];
+    unsigned char id[IMAGE_ID];
+
+    return (program || ref->id_size > 0) &&
+           read_id(object, id) == ref->id_size &&
+           memcmp(id, ref->id, ref->id_size) == 0;
+}
 
 static int
 search_object(struct dl_phdr_info *object, size_t size, void *context)
 {
     struct search *search = context;
     const struct image_ref *ref = search->ref;
-    unsigned char id[IMAGE_ID];
 
     (void)size;
-    if (object->dlpi_adds == ref->adds && object->dlpi_subs == ref->subs) {
+    if (search->copy && object->dlpi_adds == ref->adds &&
+        object->dlpi_subs == ref->subs) {
         search->found = ref->address; /* nothing came or went since */
         return 1;
     }
-    if (ref->id_size == 0 || read_id(object, id) != ref->id_size ||
-        memcmp(id, ref->id, ref->id_size) != 0)
+    if (!is_same(object, ref))
         return 0;
     const uint64_t address = object->dlpi_addr + ref->offset;
 
@@ -139,9 +151,9 @@ search_object(struct dl_phdr_info *object, size_t size, void *context)
 }
 
 weft_fn *
-image_find(const struct image_ref *ref)
+image_find(const struct image_ref *ref, bool copy)
 {
-    struct search search = {.ref = ref};
+    struct search search = {.ref = ref, .copy = copy};
 
     dl_iterate_phdr(search_object, &search);
     return (weft_fn *)(uintptr_t)search.found;
