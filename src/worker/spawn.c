@@ -33,6 +33,7 @@ take_over(void)
 {
     static struct wire_request request;
     static int fds[WIRE_FDS_MOST + 1];
+    struct os_poll sent = {.fd = END, .readable = true};
     unsigned count = WIRE_FDS_MOST + 1;
     /* It has no value in what runs with more rights than its user. */
     const char *parent = secure_getenv(VARIABLE);
@@ -40,6 +41,8 @@ take_over(void)
     if (!parent || strtol(parent, NULL, 10) != os_parent_id())
         return;
     unsetenv(VARIABLE); /* NOLINT(concurrency-mt-unsafe): before main */
+    if (os_poll(&sent, 1, 1) <= 0) /* ours was sent before this process began */
+        return;
     const int size = os_receive(END, &request, sizeof request, fds, &count);
 
     if (size != sizeof request || request.magic != WIRE_MAGIC ||
