@@ -454,15 +454,6 @@ list_fds(struct process *process, int fds[WIRE_FDS_MOST])
         fds[WIRE_FDS + i] = process->handed[i];
 }
 
-/* A debugger takes a child without an exit signal for a thread. */
-static unsigned
-exit_signal(void)
-{
-    struct os_rights rights;
-
-    return os_rights(&rights) == 0 && rights.traced ? OS_CLONE_SIGCHLD : 0;
-}
-
 static int
 start_by_fork(const struct process *process, int *fds)
 {
@@ -470,7 +461,9 @@ start_by_fork(const struct process *process, int *fds)
         fds[WIRE_STDOUT] = fds[WIRE_STDERR] = -1; /* they are its own */
     fflush(NULL);
     service_hold();
-    const int pid = runtime_clone(exit_signal(), NULL);
+    /* A debugger takes a child without an exit signal for a thread. */
+    const int pid =
+        runtime_clone(process->rights.traced ? OS_CLONE_SIGCHLD : 0, NULL);
 
     if (pid == 0) {
         child_ready();
