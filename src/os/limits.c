@@ -95,9 +95,11 @@ limit(__rlimit_resource_t resource, uint64_t soft, uint64_t hard)
 int
 os_limit_memory(uint64_t bytes)
 {
-    const uint64_t used = os_memory_private();
+    const uint64_t used = os_memory_private(-1);
+    const uint64_t most =
+        bytes < OS_NO_LIMIT - used ? used + bytes : OS_NO_LIMIT;
 
-    return limit(RLIMIT_DATA, used + bytes, used + bytes);
+    return limit(RLIMIT_DATA, most, most);
 }
 
 int

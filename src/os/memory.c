@@ -152,17 +152,23 @@ os_map_extend(void **at, size_t size, size_t longer)
     return 0;
 }
 
+int
+os_memory_open(void)
+{
+    return high_fd(open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+}
+
 /* The sixth number of statm, in pages: size resident shared text 0 data. */
 uint64_t
-os_memory_private(void)
+os_memory_private(int statm)
 {
     char text[256];
     uint64_t pages = 0;
-    const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    const ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    const int fd = statm >= 0 ? statm : os_memory_open();
+    const ssize_t size = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
     const char *at = text;
 
-    if (fd >= 0)
+    if (fd >= 0 && fd != statm)
         close(fd);
     if (size <= 0)
         return 0;

@@ -282,8 +282,11 @@ uint64_t os_memory_kills(void);
 
 /* --- memory.c */
 
-/* Bytes of private memory, as RLIMIT_DATA counts them. Signal-safe. */
-uint64_t os_memory_private(void);
+/* Bytes of private memory, as RLIMIT_DATA counts them. `statm` is what
+ * os_memory_open returned, for who will not be able to open it, or -1.
+ * Signal-safe. */
+int os_memory_open(void);
+uint64_t os_memory_private(int statm);
 
 /* Gives a shared file's part its memory now: -ENOMEM, -ENOSPC, not a death. */
 int os_memfd_fill(int fd, size_t offset, size_t size);

@@ -7,14 +7,17 @@
 #include <string.h>
 
 enum {
-    NEAR = 16 /* a limit is hit when less than one part in so many is left */
+    NEAR = 16,        /* a limit is hit when less than one part in so many, */
+    LEAST = 256 << 10 /* or so little that malloc finds no room, is left */
 };
 
 static struct {
     struct wire_crash *out; /* NULL: this process is no worker */
+    int pid;                /* not its own children, which copy all this */
     uint64_t limit;         /* of private memory, in all; 0 = none */
-    int maps;               /* -1: to be opened */
-} armed = {.maps = -1};
+    uint64_t near;          /* so little left is as good as nothing */
+    int maps, statm;        /* -1: to be opened */
+} armed = {.maps = -1, .statm = -1};
 
 static uint32_t
 file_number(struct wire_crash *out, const char *path)
@@ -37,18 +40,24 @@ note_place(void *context, unsigned which, const char *path, uint64_t offset)
     out->frames[which].file = file_number(out, path);
 }
 
+static bool
+memory_is_full(void)
+{
+    return armed.limit &&
+           os_memory_private(armed.statm) > armed.limit - armed.near;
+}
+
 static void
 note(const struct os_crash *crash)
 {
     struct wire_crash *out = armed.out;
 
-    if (!out)
+    if (!out || armed.pid != os_process_id())
         return;
     out->signal = crash->signal;
     out->code = crash->code;
     out->address = crash->address;
-    out->memory_is_full =
-        armed.limit && os_memory_private() > armed.limit - armed.limit / NEAR;
+    out->memory_is_full = memory_is_full();
     for (unsigned i = 0; i < crash->count; i++) {
         out->frames[i].address = crash->frames[i];
         out->frames[i].file = 0;
@@ -71,6 +80,13 @@ void
 crash_arm(struct wire_crash *crash, uint64_t limit, bool closed)
 {
     armed.out = crash;
-    armed.limit = limit ? os_memory_private() + limit : 0;
+    const uint64_t used = os_memory_private(-1);
+
+    armed.pid = os_process_id();
+    armed.limit = limit && limit < OS_NO_LIMIT - used ? used + limit : 0;
+    armed.near = limit / NEAR;
+    if (armed.near < LEAST)
+        armed.near = limit / 2 < LEAST ? limit / 2 : LEAST;
     armed.maps = closed ? os_maps_open() : -1;
+    armed.statm = closed && limit ? os_memory_open() : -1;
 }
