@@ -191,6 +191,8 @@ take_handed(unsigned count, const int *fds)
 static void
 take_fds(const struct wire_request *request, const int *fds)
 {
+    static char line[BUFSIZ];
+
     if ((fds[WIRE_STDOUT] >= 0 && os_move(fds[WIRE_STDOUT], 1) < 0) ||
         (fds[WIRE_STDERR] >= 0 && os_move(fds[WIRE_STDERR], 2) < 0) ||
         (fds[WIRE_HERE] >= 0 && os_go_there(fds[WIRE_HERE]) < 0))
@@ -198,8 +200,10 @@ take_fds(const struct wire_request *request, const int *fds)
     for (int fd = 1; fd <= 2; fd++)
         if (request->closed & 1u << fd)
             os_close(fd);
+    /* A crash loses little. The buffer is fresh: to one that was in use before
+     * the mode comes too late, until it is written out. */
     if (request->captured)
-        (void)setvbuf(stdout, NULL, _IOLBF, 0); /* a crash loses little */
+        (void)setvbuf(stdout, line, _IOLBF, sizeof line);
 }
 
 /* Known by its name, and to be stopped. */
