@@ -97,7 +97,8 @@ has_environment(weft_method method, const char *strings, size_t size)
 
 static int
 capture_environment(struct wire_request *request,
-                    const weft_worker_options *options, char **environment)
+                    const weft_worker_options *options, bool later,
+                    char **environment)
 {
     const char *const *given = options ? options->env : NULL;
     size_t size = 0;
@@ -106,7 +107,7 @@ capture_environment(struct wire_request *request,
 
     if (!strings)
         return why_because(WEFT_ENOMEM, "cannot copy the environment");
-    if (!given && has_environment(request->method, strings, size)) {
+    if (!given && !later && has_environment(request->method, strings, size)) {
         free(strings);
         return 0;
     }
@@ -133,8 +134,8 @@ take_options(struct wire_request *request, const weft_worker_options *options)
 
 int
 context_capture(struct wire_request *request,
-                const weft_worker_options *options, char **environment,
-                struct os_rights *rights)
+                const weft_worker_options *options, bool later,
+                char **environment, struct os_rights *rights)
 {
     int status = os_rights(rights);
 
@@ -149,7 +150,7 @@ context_capture(struct wire_request *request,
         (request->method == WEFT_ZYGOTE &&
          memcmp(&request->context, &noted.context, sizeof noted.context) != 0))
         request->confirm = true;
-    return capture_environment(request, options, environment);
+    return capture_environment(request, options, later, environment);
 }
 
 /* --- in the worker */
@@ -193,9 +194,11 @@ take_environment(const struct wire_request *request, char *environment)
 {
     int status = 0;
 
+    /* One byte stands for no strings at all. */
     if (request->environment_size > 0)
-        status = os_environment_set(
-            environment, *environment ? request->environment_size : 0);
+        status = os_environment_set(environment, request->environment_size > 1
+                                                     ? request->environment_size
+                                                     : 0);
     return status < 0 ? why_system(status, "worker.env") : 0;
 }
 

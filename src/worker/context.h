@@ -11,12 +11,12 @@ int context_note(const struct os_rights *rights);
 
 /* In the program: writes the caller's context, and what the options change of
  * it, into the request, whose method is known; *environment is what must be
- * sent of it, to be freed, or NULL when a worker has it already. *rights are
- * the caller's. Says in request->confirm whether the worker may fail to take it
- * over. */
+ * sent of it, to be freed, or NULL when a worker has it already, which is not
+ * known of one that is made `later`. *rights are the caller's. Says in
+ * request->confirm whether the worker may fail to take it over. */
 int context_capture(struct wire_request *request,
-                    const weft_worker_options *options, char **environment,
-                    struct os_rights *rights);
+                    const weft_worker_options *options, bool later,
+                    char **environment, struct os_rights *rights);
 
 /* A copy of the environment, and of such a list, as os_environment writes it;
  * to be freed. NULL: no memory. */

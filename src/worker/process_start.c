@@ -310,8 +310,8 @@ fill_request(struct process *process, const weft_job *job,
     int status = image_refer(task->fn, &request->fn);
 
     if (status == 0)
-        status = context_capture(request, task->worker, environment,
-                                 &process->rights);
+        status = context_capture(request, task->worker, task->delay > 0,
+                                 environment, &process->rights);
     if (process->method == WEFT_ZYGOTE && !zygote_has_image(&request->fn))
         request->confirm = true; /* it will have to be loaded */
     return status;
