@@ -31,30 +31,35 @@ weft_fail(weft_call *call, const char *format, ...)
     return WEFT_EFAILED;
 }
 
+/* The system promises memory that it may not have: using it would be a death.
+ */
+static bool
+is_there(size_t size)
+{
+    return size < LARGE || os_memory_left() > size;
+}
+
 /* A larger place of its own, with what was written so far. */
 static bool
 move_result(struct job_call *own, size_t size)
 {
-    char *larger = malloc(size);
+    char *larger = is_there(size) ? calloc(1, size) : NULL;
 
     if (!larger)
         return false;
-    memcpy(larger, own->start, own->call.result_size);
-    memset(larger + own->call.result_size, 0, size - own->call.result_size);
+    if (own->call.result_size > 0)
+        memcpy(larger, own->start, own->call.result_size);
     free(own->owned);
     own->owned = own->start = larger;
     own->room = size;
     return true;
 }
 
-/* A process's result lies in memory that grows by being touched: too little of
- * it would be a death there. */
+/* A process's result lies in memory that grows by being touched. */
 static bool
 may_grow(const struct job_call *own, size_t size)
 {
-    const size_t growth = size - own->call.result_size;
-
-    return size <= own->room && (growth < LARGE || os_memory_left() > growth);
+    return size <= own->room && is_there(size - own->call.result_size);
 }
 
 void *
