@@ -271,6 +271,8 @@ set_up(const struct wire_request *request)
     find_function(request);
     void *stack = make_stack(request->stack_size);
 
+    if (request->method != WEFT_ZYGOTE) /* which is warm */
+        os_crash_warm_up();
     crash_arm((struct wire_crash *)(void *)child.crash, request->memory,
               request->sandbox == WEFT_STRICT);
     status =
