@@ -616,14 +616,17 @@ main(void)
                       sorts);
     tcase_add_test(program, large_workers_go_too);
     tcase_add_test(program, without_the_zygote_the_workers_die_as_well);
-    tcase_add_test(program, a_program_may_become_a_daemon_after_init);
+    if (!support_is_tsan()) { /* which has no threads after such a fork, and
+                                 takes those of the program for its own */
+        tcase_add_test(program, a_program_may_become_a_daemon_after_init);
+        tcase_add_test(worker, a_zygote_may_be_killed_at_any_moment);
+    }
     tcase_add_checked_fixture(worker, adopt_orphans, NULL);
     support_add_table(worker, with_a_killed_worker_its_children_go, sorts);
     tcase_add_test(worker, with_a_worker_that_ends_its_children_go);
     support_add_table(worker, with_a_worker_that_is_stopped_its_children_go,
                       sorts);
     tcase_add_test(worker, a_killed_zygote_harms_no_worker);
-    tcase_add_test(worker, a_zygote_may_be_killed_at_any_moment);
     tcase_add_test(worker, a_worker_made_in_advance_may_be_killed);
     tcase_add_test(worker, fini_leaves_no_child);
     return support_run(suite);

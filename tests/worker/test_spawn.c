@@ -137,8 +137,9 @@ START_TEST(a_crash_is_told)
 
     ck_assert_int_eq(outcome(job)->status, WEFT_EDIED);
     ck_assert_int_eq(outcome(job)->signal, SIGSEGV);
-    ck_assert_msg(strstr(outcome(job)->where, "test_") != NULL, "where: '%s'",
-                  outcome(job)->where);
+    if (!support_is_checked()) /* whose own raise it is then */
+        ck_assert_msg(strstr(outcome(job)->where, "test_") != NULL,
+                      "where: '%s'", outcome(job)->where);
     ck_assert_msg(strstr(outcome(job)->stack, "test_") != NULL, "stack: '%s'",
                   outcome(job)->stack);
     weft_release(job);
