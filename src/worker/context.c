@@ -180,6 +180,7 @@ take_limits(const struct wire_request *request)
         status = os_rights(&rights);
         status = status < 0 ? why_system(status, "cannot read its own rights")
                             : context_note(&rights);
+        os_rights_forked(true); /* the function has the handed ones alone */
     }
     if (status < 0)
         return status;
