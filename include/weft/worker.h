@@ -63,7 +63,8 @@ typedef enum weft_sandbox {
     WEFT_LIMITED, /* no new privileges, writes nowhere but .writable: Landlock
                    */
     WEFT_STRICT   /* compute only: no files, no network, no new processes, such
-                     calls fail with EPERM; open descriptors work: seccomp */
+                     calls fail with EPERM, but reading and writing what
+                     is open: seccomp */
 } weft_sandbox;
 
 /* How to make a worker; zero = default. What a kind cannot do is refused with
@@ -72,7 +73,8 @@ typedef enum weft_sandbox {
  * from its caller, as it is at the start: environment, directory, umask, nice,
  * limits, CPUs, signal mask; never more rights. */
 typedef struct weft_worker_options {
-    size_t stack_size;    /* T P  bytes; 0 = 1 MiB of address space */
+    size_t stack_size;    /* T P  bytes; 0 = 1 MiB of address space for a
+                             thread, the main thread's for a process */
     const unsigned *cpus; /* T P  the CPUs it may run on */
     size_t cpu_count;
     int nice;           /*   P  added to the caller's */

@@ -1,7 +1,7 @@
 /* The environment, read while other threads may change it. glibc never frees a
- * string that was set by setenv, but the array of them moves: it is copied by
- * the kernel, which answers an error where a plain read would crash, until two
- * copies in a row are the same. */
+ * string that was set by setenv, but the array of them moves, and is freed
+ * before the new one is there: the kernel copies what is not known, and answers
+ * an error where a plain read would crash. */
 #include "os/os.h"
 
 #include <errno.h>
@@ -14,7 +14,8 @@ enum {
     FEW = 256,       /* strings that need no memory of their own */
     MOST = 64 << 10, /* strings */
     CHUNK = 256,
-    TRIES = 1000
+    PART = 256, /* bytes of a string */
+    TRIES = 200
 };
 
 int
@@ -66,20 +67,47 @@ array_now(void)
     return *(char **volatile *)&environ;
 }
 
-/* A stable copy of the array, in both halves of `space`. */
+/* A copy of the array, in the first half of `space`: one that stood still for
+ * two readings, or, where it never does, one that was there. */
 static long
 copy_array(char **space, size_t room)
 {
-    long count = 0;
+    long count = -EAGAIN;
 
-    for (int i = 0; i < TRIES && count != -ENOBUFS; i++) {
-        count = read_array(array_now(), space, room);
-        if (count >= 0 &&
-            read_array(array_now(), space + room, room) == count &&
-            memcmp(space, space + room, (size_t)count * sizeof *space) == 0)
-            return count;
+    for (int i = 0; i < TRIES; i++) {
+        const long now = read_array(array_now(), space + room, room);
+
+        if (now == -ENOBUFS)
+            return now;
+        if (now >= 0 && now == count &&
+            memcmp(space, space + room, (size_t)now * sizeof *space) == 0)
+            return now;
+        if (now >= 0) {
+            memcpy(space, space + room, (size_t)now * sizeof *space);
+            count = now;
+        }
+        for (int pause = 0; pause < i; pause++)
+            os_pause();
     }
-    return count < 0 ? count : -EAGAIN;
+    return count;
+}
+
+/* The array as it was when nobody else could change it: its strings stay. */
+static struct {
+    char *strings[FEW];
+    long count;
+} known;
+
+void
+os_environment_note(void)
+{
+    known.count = read_array(array_now(), known.strings, FEW);
+}
+
+static bool
+is_known(const char *string, long place)
+{
+    return place < known.count && known.strings[place] == string;
 }
 
 /* Not strlen, and unseen by a checker: a string that the program changes in
@@ -97,15 +125,47 @@ copy_string(const char *from, char *into, size_t room)
     return length;
 }
 
+/* The same of what may be no string at all; then it is left out. */
+static size_t
+copy_unknown(const char *from, char *into, size_t room)
+{
+    char part[PART];
+    size_t length = 0;
+
+    for (;;) {
+        /* Not over the end of a page, beyond which nothing may be. */
+        const size_t left = OS_PAGE - (uintptr_t)(from + length) % OS_PAGE;
+        const int got =
+            os_read_own(from + length, part, left < PART ? left : PART);
+
+        if (got == -EPERM || got == -ENOSYS)
+            return copy_string(from, into, room);
+        if (got <= 0)
+            return 0;
+        const size_t size = strnlen(part, (size_t)got);
+        const size_t whole = size < (size_t)got ? size + 1 : size;
+
+        for (size_t i = 0; i < whole && length + i < room; i++)
+            into[length + i] = part[i];
+        length += whole;
+        if (whole > size)
+            return length;
+    }
+}
+
 static long
 copy_all(char **space, size_t array_room, char *out, size_t room)
 {
     const long count = copy_array(space, array_room);
     size_t used = 0;
 
-    for (long i = 0; i < count; i++)
-        used += copy_string(space[i], used < room ? out + used : NULL,
-                            used < room ? room - used : 0);
+    for (long i = 0; i < count; i++) {
+        char *into = used < room ? out + used : NULL;
+        const size_t left = used < room ? room - used : 0;
+
+        used += is_known(space[i], i) ? copy_string(space[i], into, left)
+                                      : copy_unknown(space[i], into, left);
+    }
     return count < 0 ? count : (long)used;
 }
 

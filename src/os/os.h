@@ -160,6 +160,10 @@ void os_signals_default(void);
 
 _Noreturn void os_exit_now(int code);
 
+/* Whether the program was executed, or would be, with other rights than those
+ * who run it have. */
+bool os_gains_by_exec(void);
+
 /* Sends a signal to all processes of a group. */
 void os_group_signal(int group, int signal);
 
@@ -262,6 +266,10 @@ int os_limit_cpu(int64_t ns);
 /* Copies all strings, each with its end, one after another, however other
  * threads change them. Returns the bytes there are, also beyond `room`. */
 long os_environment(char *out, size_t room);
+
+/* Notes which strings there are, which makes copying them faster. While there
+ * is one thread. */
+void os_environment_note(void);
 
 /* Makes such a block, which must stay, the environment. In a process with one
  * thread. */

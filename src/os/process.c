@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -95,6 +96,17 @@ int
 os_group_lead(void)
 {
     return setpgid(0, 0) < 0 ? -errno : 0;
+}
+
+bool
+os_gains_by_exec(void)
+{
+    uid_t user[3];
+    gid_t group[3];
+
+    return getauxval(AT_SECURE) || getresuid(&user[0], &user[1], &user[2]) ||
+           getresgid(&group[0], &group[1], &group[2]) || user[0] != user[1] ||
+           user[0] != user[2] || group[0] != group[1] || group[0] != group[2];
 }
 
 void

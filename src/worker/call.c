@@ -57,9 +57,19 @@ move_result(struct job_call *own, size_t size)
 
 /* A process's result lies in memory that grows by being touched. */
 static bool
-may_grow(const struct job_call *own, size_t size)
+open_room(struct job_call *own, size_t size)
 {
-    return size <= own->room && is_there(size - own->call.result_size);
+    char *const end = own->start + own->open; /* of a page */
+    const size_t more =
+        size > own->open ? (size - own->open + OS_PAGE - 1) / OS_PAGE * OS_PAGE
+                         : 0;
+
+    if (size > own->room || !is_there(size - own->call.result_size))
+        return false;
+    if (more > 0 && os_protect(end, more, OS_READ | OS_WRITE) < 0)
+        return false;
+    own->open += more;
+    return true;
 }
 
 void *
@@ -75,7 +85,7 @@ weft_result_resize(weft_call *call, size_t size)
     if (size < before)
         memset(own->start + size, 0, before - size);
     if (size > before &&
-        !(own->fixed ? may_grow(own, size)
+        !(own->fixed ? open_room(own, size)
                      : size <= own->room || move_result(own, size))) {
         why_set(WEFT_ENOMEM, "there is no room for a result of %zu bytes",
                 size);

@@ -117,15 +117,15 @@ refuse(int status)
 
 /* As much room for a result that grows as the address space has. */
 static size_t
-map_second(const struct wire_request *request, int fd, void **at)
+map_room(const struct wire_request *request, int fd, void **at)
 {
-    const size_t from = wire_crash_at(request);
+    const size_t from = wire_first_size(request);
     size_t room = request->result_room;
 
     for (;;) {
         const size_t size = wire_size(request, room) - from;
 
-        if (os_map_part(at, size, fd, from, OS_READ | OS_WRITE) == 0) {
+        if (os_map_part(at, size, fd, from, 0) == 0) {
             os_keep_out_of_core(*at, size);
             return room;
         }
@@ -136,16 +136,31 @@ map_second(const struct wire_request *request, int fd, void **at)
     }
 }
 
+/* What lies before the second part and beyond the result cannot be touched. */
+static void
+map_second(const struct wire_request *request, int fd)
+{
+    const size_t size =
+        wire_size(request, request->result_size) - wire_crash_at(request);
+    void *at;
+
+    child.call.room = map_room(request, fd, &at);
+    child.call.open = size - (wire_report_at(request) + WIRE_RESULT_AT -
+                              wire_crash_at(request));
+    child.crash = (char *)at + OS_PAGE;
+    if (os_protect(child.crash, size, OS_READ | OS_WRITE) < 0)
+        os_exit_now(LOST);
+}
+
 static void
 map_share(const struct wire_request *request, int fd)
 {
-    void *first, *second;
+    void *first;
 
-    if (os_map(&first, wire_crash_at(request), fd, OS_READ) < 0)
+    if (os_map(&first, wire_first_size(request), fd, OS_READ) < 0)
         os_exit_now(LOST);
-    child.call.room = map_second(request, fd, &second);
+    map_second(request, fd);
     child.control = first;
-    child.crash = second;
     child.report =
         (struct wire_report *)(void *)(child.crash + wire_report_at(request) -
                                        wire_crash_at(request));

@@ -5,6 +5,7 @@
 #include <weft/status.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,8 @@ context_environment(size_t *size)
         const long used = strings ? os_environment(strings, room) : -ENOMEM;
 
         if (used >= 0 && (size_t)used <= room) {
+            if (used == 0)
+                *strings = '\0';
             *size = (size_t)used;
             return strings;
         }
@@ -57,6 +60,8 @@ context_note(const struct os_rights *rights)
     size_t size = 0;
     char *strings = context_environment(&size);
     const int status = os_context_get(&noted.context);
+
+    os_environment_note();
 
     noted.context.umask = rights->umask;
     noted.environment = strings ? digest(strings, size) : 0;
@@ -144,6 +149,7 @@ context_capture(struct wire_request *request,
     if (status < 0)
         return why_system(status, "cannot read what a worker takes over");
     request->context.umask = rights->umask;
+    request->rights = rights->digest;
     if (options)
         take_options(request, options);
     if (request->method == WEFT_SPAWN ||
@@ -171,7 +177,7 @@ restrict_cpus(const struct wire_request *request)
 static int
 take_limits(const struct wire_request *request)
 {
-    struct os_rights rights;
+    struct os_rights rights = {.digest = request->rights};
     int status = 0;
 
     if (request->method == WEFT_FORK)
@@ -184,6 +190,10 @@ take_limits(const struct wire_request *request)
     }
     if (status < 0)
         return status;
+    /* Executing a program gives and takes rights. */
+    if (request->method == WEFT_SPAWN && rights.digest != request->rights)
+        return why_set(WEFT_ESTALE, "the program executed anew would have "
+                                    "other rights than its caller");
     status = os_context_apply(&request->context, &noted.context);
     return status < 0
                ? why_system(status, "a worker cannot have its caller's limits")
@@ -239,19 +249,20 @@ static int
 limit_writes(const struct wire_request *request, char *writable)
 {
     const char **paths = unpack(writable, request->writable_size);
-    unsigned which = 0;
+    char space[TEXT_NAME] = "worker.sandbox: WEFT_LIMITED";
+    unsigned which = UINT_MAX; /* until a path is at fault */
 
     if (!paths)
         return why_because(WEFT_ENOMEM, "worker.writable");
     const int status = os_limit_writes(paths, &which);
 
-    if (status < 0 && paths[which])
-        why_set(status, "worker.writable: '%s': %s", paths[which],
-                weft_status_text(status));
-    else if (status < 0)
-        why_system(status, "worker.sandbox: WEFT_LIMITED");
+    if (status < 0 && which != UINT_MAX) {
+        struct text text = text_over(space, sizeof space);
+
+        text_add(&text, "worker.writable: '%.200s'", paths[which]);
+    }
     free(paths);
-    return status;
+    return status < 0 ? why_system(status, space) : 0;
 }
 
 int

@@ -29,7 +29,8 @@ struct job_call {
     char *space;    /* where it lies, if it is not to be allocated */
     char *start;    /* of the result */
     size_t room;    /* there; all of it beyond the result is zero */
-    bool fixed;     /* the room cannot grow */
+    bool fixed;     /* the room cannot grow, but is opened as it is needed */
+    size_t open;    /* bytes of it that can be touched, if it is fixed */
     char *owned;    /* memory of a result that has grown; NULL at first */
 };
 

@@ -60,6 +60,8 @@ add_death(struct text *text, const weft_job *job)
                  outcome->out_of_memory ? " ran out of memory and" : "",
                  outcome_signal_name(outcome->signal, space),
                  outcome->core_dumped ? " (core dumped)" : "");
+    else if (outcome->exit_code < 0)
+        text_add(text, " ended, and somebody else took its exit status");
     else
         text_add(text, " called exit(%d)", outcome->exit_code);
     if (*outcome->where)

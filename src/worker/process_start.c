@@ -252,7 +252,7 @@ map_share(struct process *process, const weft_task *task)
     if (process->share_fd < 0)
         return why_system(process->share_fd, "cannot make a job's memory");
     if (task->arg_size >= LARGE)
-        status = os_memfd_fill(process->share_fd, 0, wire_crash_at(request));
+        status = os_memfd_fill(process->share_fd, 0, wire_first_size(request));
     if (status < 0)
         return why_system(status, "cannot have an argument's memory");
     status =
@@ -366,7 +366,8 @@ keep_environment(struct process *process, const weft_worker_options *options,
         return 0;
     if (!(options && options->env)) {
         process->environment = *environment;
-        process->environment_size = process->request.environment_size;
+        process->environment_size =
+            **environment ? process->request.environment_size : 0;
         *environment = NULL;
         process->request.environment_size = 0;
         return 0;

@@ -12,12 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #define VARIABLE "WEFT_WORKER"
 
 enum {
-    END = 3 /* the socket, in the worker */
+    END = 3,   /* the socket, in the worker */
+    LOST = 127 /* exit code of what cannot be one */
 };
 
 spawn_main_fn *spawn_real_main;
@@ -35,12 +35,14 @@ take_over(void)
     static int fds[WIRE_FDS_MOST + 1];
     struct os_poll sent = {.fd = END, .readable = true};
     unsigned count = WIRE_FDS_MOST + 1;
-    /* It has no value in what runs with more rights than its user. */
-    const char *parent = secure_getenv(VARIABLE);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): before main */
+    const char *parent = getenv(VARIABLE);
 
     if (!parent || strtol(parent, NULL, 10) != os_parent_id())
         return;
-    unsetenv(VARIABLE); /* NOLINT(concurrency-mt-unsafe): before main */
+    if (os_gains_by_exec())
+        os_exit_now(LOST); /* neither a worker nor, by mistake, the program */
+    unsetenv(VARIABLE);    /* NOLINT(concurrency-mt-unsafe): before main */
     if (os_poll(&sent, 1, 1) <= 0) /* ours was sent before this process began */
         return;
     const int size = os_receive(END, &request, sizeof request, fds, &count);
@@ -75,8 +77,8 @@ spawn_hook(void)
 int
 spawn_is_possible(void)
 {
-    if (getauxval(AT_SECURE))
-        return why_set(WEFT_ENOTSUP, "WEFT_SPAWN: the program runs with more "
+    if (os_gains_by_exec())
+        return why_set(WEFT_ENOTSUP, "WEFT_SPAWN: the program runs with other "
                                      "rights than its user");
     if (!spawn_real_main && !atomic_load(&by_init))
         return why_set(WEFT_ENOTSUP,

@@ -6,8 +6,10 @@
 #include "worker/crash.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
     STACK_TEXT = 8192
@@ -55,6 +57,60 @@ name_frames(struct symbols_frame *frames, size_t count)
     if (explain)
         (void)explain(frames, count);
     lock_give(&one_at_a_time);
+}
+
+/* A worker may have written any path. Only what the program itself has loaded
+ * is opened, however it is called there. */
+struct same {
+    dev_t device;
+    ino_t number;
+};
+
+static int
+is_loaded_as(struct dl_phdr_info *object, size_t size, void *context)
+{
+    const struct same *same = context;
+    struct stat file;
+
+    (void)size;
+    return stat(object->dlpi_name[0] ? object->dlpi_name : "/proc/self/exe",
+                &file) == 0 &&
+           file.st_dev == same->device && file.st_ino == same->number;
+}
+
+static bool
+is_loaded_here(const char *path)
+{
+    struct stat file;
+
+    if (stat(path, &file) < 0)
+        return false;
+    struct same same = {file.st_dev, file.st_ino};
+
+    return dl_iterate_phdr(is_loaded_as, &same) != 0;
+}
+
+/* What libweft-symbols is asked about: the others keep module and offset. */
+static void
+name_loaded(struct symbols_frame *frames, size_t count)
+{
+    struct symbols_frame *asked = calloc(count, sizeof *asked);
+
+    if (!asked)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        asked[i] = frames[i];
+        if (frames[i].path && !is_loaded_here(frames[i].path))
+            asked[i].path = NULL;
+    }
+    name_frames(asked, count);
+    for (size_t i = 0; i < count; i++) {
+        const char *path = frames[i].path;
+
+        frames[i] = asked[i];
+        frames[i].path = path;
+    }
+    free(asked);
 }
 
 static void
@@ -157,7 +213,7 @@ crash_explain(const struct wire_crash *crash, struct crash_text *out)
     if (out->stack) {
         for (unsigned i = 0; i < count; i++)
             take_frame(copy, i, &frames[i]);
-        name_frames(frames, count);
+        name_loaded(frames, count);
         write_stack(copy, frames, count, out);
     }
     free(frames);

@@ -48,7 +48,8 @@ struct wire_request {
     uint64_t result_size, result_room;
     uint64_t stack_size; /* 0 = the main thread's */
     sigset_t mask;
-    struct os_context context; /* the caller's */
+    uint64_t rights;           /* the caller's, as struct os_rights */
+    struct os_context context; /* the same */
     uint16_t cpus[WIRE_CPUS];
     char name[TEXT_NAME];
     struct image_ref fn;
@@ -128,10 +129,18 @@ wire_writable_at(const struct wire_request *request)
     return wire_environment_at(request) + request->environment_size;
 }
 
+/* The first part, with a page after it that nobody ever touches: in the worker
+ * it keeps what lies below from running into the second. */
+static inline size_t
+wire_first_size(const struct wire_request *request)
+{
+    return wire_pages(wire_writable_at(request) + request->writable_size);
+}
+
 static inline size_t
 wire_crash_at(const struct wire_request *request)
 {
-    return wire_pages(wire_writable_at(request) + request->writable_size);
+    return wire_first_size(request) + OS_PAGE;
 }
 
 static inline size_t

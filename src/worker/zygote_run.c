@@ -15,7 +15,8 @@
 enum {
     END = 3,
     LOOK = 20000000, /* ns between two looks at a program that is stopped */
-    STOPPING = 10    /* looks until ^Z has stopped it, if it does */
+    LOOK_WITHIN = 200000000, /* ns between two looks of a worker's zygote */
+    STOPPING = 10            /* looks until ^Z has stopped it, if it does */
 };
 
 static int program_pidfd, stops; /* descriptors */
@@ -215,7 +216,14 @@ zygote_run(int end, int program)
             {.fd = END, .readable = true},
         };
 
-        (void)os_poll(polls, 3, OS_NEVER);
+        /* A worker's zygote is out of reach of the terminal. */
+        const int status = os_poll(
+            polls, 3, child_is_within() ? os_now() + LOOK_WITHIN : OS_NEVER);
+
+        if (status == -ETIMEDOUT && os_is_stopped(program))
+            follow_stop(program);
+        if (status <= 0)
+            continue;
         if (polls[0].readable)
             end_with_program();
         if (polls[1].readable)
