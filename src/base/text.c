@@ -54,6 +54,7 @@ text_add_list(struct text *text, const char *format, va_list list)
     if (text->size == 0)
         return;
     const size_t room = text->size - text->used;
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the caller's */
     const int wanted = vsnprintf(text->start + text->used, room, format, list);
 
     if (wanted < 0) {

@@ -70,9 +70,11 @@ array_now(void)
 /* A copy of the array, in the first half of `space`: one that stood still for
  * two readings, or, where it never does, one that was there. */
 static long
-copy_array(char **space, size_t room)
+copy_array(char **space, size_t room, bool *still)
 {
     long count = -EAGAIN;
+
+    *still = true;
 
     for (int i = 0; i < TRIES; i++) {
         const long now = read_array(array_now(), space + room, room);
@@ -89,6 +91,7 @@ copy_array(char **space, size_t room)
         for (int pause = 0; pause < i; pause++)
             os_pause();
     }
+    *still = false;
     return count;
 }
 
@@ -125,12 +128,14 @@ copy_string(const char *from, char *into, size_t room)
     return length;
 }
 
-/* The same of what may be no string at all; then it is left out. */
+/* The same of what may be no string at all, or not one of the environment if
+ * that never stood still; then it is left out. */
 static size_t
-copy_unknown(const char *from, char *into, size_t room)
+copy_unknown(const char *from, bool still, char *into, size_t room)
 {
     char part[PART];
     size_t length = 0;
+    bool equals = still;
 
     for (;;) {
         /* Not over the end of a page, beyond which nothing may be. */
@@ -145,26 +150,29 @@ copy_unknown(const char *from, char *into, size_t room)
         const size_t size = strnlen(part, (size_t)got);
         const size_t whole = size < (size_t)got ? size + 1 : size;
 
+        equals = equals || memchr(part, '=', size);
         for (size_t i = 0; i < whole && length + i < room; i++)
             into[length + i] = part[i];
         length += whole;
         if (whole > size)
-            return length;
+            return equals ? length : 0;
     }
 }
 
 static long
 copy_all(char **space, size_t array_room, char *out, size_t room)
 {
-    const long count = copy_array(space, array_room);
+    bool still;
+    const long count = copy_array(space, array_room, &still);
     size_t used = 0;
 
     for (long i = 0; i < count; i++) {
         char *into = used < room ? out + used : NULL;
         const size_t left = used < room ? room - used : 0;
 
-        used += is_known(space[i], i) ? copy_string(space[i], into, left)
-                                      : copy_unknown(space[i], into, left);
+        used += is_known(space[i], i)
+                    ? copy_string(space[i], into, left)
+                    : copy_unknown(space[i], still, into, left);
     }
     return count < 0 ? count : (long)used;
 }
@@ -195,8 +203,10 @@ os_environment_set(char *strings, size_t size)
 
     for (size_t i = 0; i < size; i++)
         count += strings[i] == '\0';
-    char **array = calloc(count + 1, sizeof *array);
+    static char **array; /* which nobody else remembers once it is replaced */
 
+    free(array);
+    array = calloc(count + 1, sizeof *array);
     if (!array)
         return -ENOMEM;
     for (char *at = strings; place < count; at += strlen(at) + 1)

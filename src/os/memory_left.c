@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    LARGE = 1 << 20 /* bytes: less is not worth a look */
+};
+
 /* Page cache that nobody uses would be given back. */
 static uint64_t
 left(uint64_t limit, uint64_t used, uint64_t cache)
@@ -60,6 +64,12 @@ os_memory_left(void)
     const uint64_t group = cgroup_least("", "memory", left_v2, left_v1);
 
     return group != 0 && group < system ? group : system;
+}
+
+bool
+os_memory_is_left(size_t size)
+{
+    return size < LARGE || os_memory_left() > size;
 }
 
 /* One more than the count, since 0 means that nothing is said. The counts of

@@ -283,6 +283,7 @@ int os_read_own(const void *at, void *out, size_t size);
 
 /* Bytes that could be had now: of the system and of the control groups. */
 uint64_t os_memory_left(void);
+bool os_memory_is_left(size_t size); /* true for what is small */
 
 /* How often the system has killed for lack of memory, in the narrowest group
  * that counts it. */

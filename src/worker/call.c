@@ -10,10 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    LARGE = 1 << 20 /* bytes: less is not worth a look at what is left */
-};
-
 int
 weft_fail(weft_call *call, const char *format, ...)
 {
@@ -31,19 +27,11 @@ weft_fail(weft_call *call, const char *format, ...)
     return WEFT_EFAILED;
 }
 
-/* The system promises memory that it may not have: using it would be a death.
- */
-static bool
-is_there(size_t size)
-{
-    return size < LARGE || os_memory_left() > size;
-}
-
 /* A larger place of its own, with what was written so far. */
 static bool
 move_result(struct job_call *own, size_t size)
 {
-    char *larger = is_there(size) ? calloc(1, size) : NULL;
+    char *larger = os_memory_is_left(size) ? calloc(1, size) : NULL;
 
     if (!larger)
         return false;
@@ -64,7 +52,7 @@ open_room(struct job_call *own, size_t size)
         size > own->open ? (size - own->open + OS_PAGE - 1) / OS_PAGE * OS_PAGE
                          : 0;
 
-    if (size > own->room || !is_there(size - own->call.result_size))
+    if (size > own->room || !os_memory_is_left(size - own->call.result_size))
         return false;
     if (more > 0 && os_protect(end, more, OS_READ | OS_WRITE) < 0)
         return false;

@@ -14,7 +14,7 @@ capture_open(struct capture *capture, size_t room)
 {
     int ends[2];
 
-    capture->bytes = malloc(room + 1);
+    capture->bytes = os_memory_is_left(room) ? malloc(room + 1) : NULL;
     if (!capture->bytes)
         return why_because(WEFT_ENOMEM, "worker.capture");
     const int status = os_pipe(ends);

@@ -150,47 +150,77 @@ forget(void)
     zygote.end = zygote.pidfd = -1;
 }
 
+/* What the two have in common. */
+struct way {
+    int ends[2]; /* of a pair: the program's and the zygote's */
+    int program; /* a pidfd */
+};
+
 static void
-close_both(const int ends[2])
+close_way(const struct way *way)
 {
-    os_close(ends[0]);
-    os_close(ends[1]);
+    os_close(way->ends[1]);
+    os_close(way->program);
 }
 
 static int
-make(void)
+open_way(struct way *way)
 {
-    const int program = os_process_id();
-    int ends[2] = {-1, -1};
     int status = os_rights(&zygote.rights);
 
-    if (status == 0)
-        status = os_pair(ends);
-    if (status < 0)
+    way->program = status < 0 ? status : os_pidfd_open(os_process_id());
+    if (way->program < 0)
+        return why_system(way->program, "cannot make the zygote");
+    status = os_pair(way->ends);
+    if (status < 0) {
+        os_close(way->program);
         return why_system(status, "cannot make the zygote");
+    }
     status = context_note(&zygote.rights);
     if (status < 0) {
-        close_both(ends);
-        return status;
+        os_close(way->ends[0]);
+        close_way(way);
     }
+    return status;
+}
+
+/* The copy. */
+static int
+clone_program(const struct way *way)
+{
+    const int program = os_process_id();
+
     groups_open();
     os_crash_warm_up();
     image_count(&zygote.image);
     fflush(NULL); /* else each worker would write it again */
     groups_share(true);
     /* A debugger takes a child without an exit signal for a thread. */
-    status = runtime_clone(OS_CLONE_PIDFD |
-                               (zygote.rights.traced ? OS_CLONE_SIGCHLD : 0),
-                           &zygote.pidfd);
+    const int pid = runtime_clone(
+        OS_CLONE_PIDFD | (zygote.rights.traced ? OS_CLONE_SIGCHLD : 0),
+        &zygote.pidfd);
+
     groups_share(false);
-    if (status == 0)
-        zygote_run(ends[1], program);
-    os_close(ends[1]);
+    if (pid == 0)
+        zygote_run(way->ends[1], program, way->program);
+    return pid;
+}
+
+static int
+make(void)
+{
+    struct way way;
+    int status = open_way(&way);
+
+    if (status < 0)
+        return status;
+    status = clone_program(&way);
+    close_way(&way);
     if (status < 0) {
-        os_close(ends[0]);
+        os_close(way.ends[0]);
         return why_system(status, "cannot make the zygote");
     }
-    zygote.end = ends[0];
+    zygote.end = way.ends[0];
     zygote.pid = status;
     zygote.made = true;
     show();
@@ -236,9 +266,7 @@ zygote_ready(void)
     const bool made = zygote.made;
 
     lock_give(&zygote.lock);
-    const int status = made ? 0 : zygote_renew();
-
-    return status;
+    return made ? 0 : zygote_renew();
 }
 
 bool

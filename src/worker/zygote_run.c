@@ -182,8 +182,20 @@ follow_stop(int program)
     groups_signal(SIGCONT);
 }
 
+/* As END and the one after it, whichever of the two was where. */
 static void
-become_zygote(int end, int program)
+keep_only(int end, int pidfd)
+{
+    program_pidfd = os_copy_fd(pidfd, (end > pidfd ? end : pidfd) + END);
+    if (program_pidfd < 0 || os_move(end, END) < 0 ||
+        os_move(program_pidfd, END + 1) < 0)
+        os_exit_now(1);
+    program_pidfd = END + 1;
+    os_close_from(END + 2);
+}
+
+static void
+become_zygote(int end, int program, int pidfd)
 {
     os_signals_block(NULL); /* a ^C is for the program to answer */
     /* A worker is killed with its group; its zygote must still end what the
@@ -196,19 +208,16 @@ become_zygote(int end, int program)
     service_forked(false); /* closed with the rest below */
     self_here = NULL;
     child_ready();
-    if (os_move(end, END) < 0)
-        os_exit_now(1);
-    os_close_from(END + 1);
-    program_pidfd = os_pidfd_open(program);
+    keep_only(end, pidfd);
     stops = os_signal_open(SIGTSTP);
-    if (program_pidfd < 0 || stops < 0 || os_parent_id() != program)
+    if (stops < 0 || os_parent_id() != program)
         os_exit_now(1);
 }
 
 void
-zygote_run(int end, int program)
+zygote_run(int end, int program, int pidfd)
 {
-    become_zygote(end, program);
+    become_zygote(end, program, pidfd);
     for (;;) {
         struct os_poll polls[] = {
             {.fd = program_pidfd, .readable = true},

@@ -18,7 +18,7 @@ struct zygote_answer {
                       socket comes along; 0: the one that runs a request */
 };
 
-/* Serves the program at `end` until it dies. */
-_Noreturn void zygote_run(int end, int program);
+/* Serves the program at `end`, whose death `pidfd` tells, until it dies. */
+_Noreturn void zygote_run(int end, int program, int pidfd);
 
 #endif

@@ -62,7 +62,8 @@ START_TEST(code_lies_in_its_file)
     ck_assert_uint_eq(places[0].times, 1);
     ck_assert_str_eq(places[0].path, own);
     ck_assert_uint_eq(places[1].times, 1);
-    ck_assert_ptr_nonnull(strstr(places[1].path, "libc"));
+    if (!support_is_checked()) /* which has a function of that name itself */
+        ck_assert_ptr_nonnull(strstr(places[1].path, "libc"));
 }
 
 END_TEST

@@ -76,7 +76,8 @@ spawn(char *strings, size_t size, struct found *found)
         ck_assert_str_eq(found->name, "a name");
         ck_assert_str_eq(found->first, VARIABLE "=1");
         ck_assert_int_eq(found->fds, 1);
-        ck_assert_int_eq(found->caught, 0);
+        if (!support_is_checked()) /* which catches some itself */
+            ck_assert_int_eq(found->caught, 0);
     }
     close(ends[0]);
     return pid;

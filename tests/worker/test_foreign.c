@@ -261,8 +261,6 @@ START_TEST(main_may_go_before_its_workers)
 
 END_TEST
 
-static const int with_init[] = {0, 1};
-
 int
 main(void)
 {
@@ -271,7 +269,7 @@ main(void)
 
     tcase_add_checked_fixture(tcase, common_make, NULL);
     tcase_add_test(tcase, who_waits_for_any_child_takes_no_worker);
-    support_add_table(tcase, who_ignores_sigchld_loses_no_status, with_init);
+    tcase_add_loop_test(tcase, who_ignores_sigchld_loses_no_status, 0, 2);
     tcase_add_test(tcase, children_may_be_waited_for_by_nobody);
     tcase_add_test(tcase, a_handler_of_sigchld_is_not_called);
     tcase_add_test(tcase, a_thread_that_goes_takes_no_worker_with_it);

@@ -643,7 +643,9 @@ START_TEST(cpu_time_ends_in_sigxcpu)
 {
     weft_job *job = run_with(loop_for_ever, .cpu_time = 1);
 
-    ck_assert_int_eq(outcome(job)->signal, SIGXCPU);
+    /* A checker that holds signals back lets the next limit come first. */
+    if (!support_is_tsan())
+        ck_assert_int_eq(outcome(job)->signal, SIGXCPU);
     ck_assert_int_ge(outcome(job)->cpu, 500 * WEFT_MS);
     expect_end(job, WEFT_EDIED);
     start_refused(WEFT_EINVAL, "cpu_time", .cpu_time = -1);
