@@ -128,14 +128,13 @@ copy_string(const char *from, char *into, size_t room)
     return length;
 }
 
-/* The same of what may be no string at all, or not one of the environment if
- * that never stood still; then it is left out. */
-static size_t
-copy_unknown(const char *from, bool still, char *into, size_t room)
+/* The bytes of what may be a string, with its end; 0: it is none, or, if that
+ * is asked for, has no '='. -EPERM, -ENOSYS. */
+static long
+measure(const char *from, bool equals)
 {
     char part[PART];
-    size_t length = 0;
-    bool equals = still;
+    long length = 0;
 
     for (;;) {
         /* Not over the end of a page, beyond which nothing may be. */
@@ -143,20 +142,30 @@ copy_unknown(const char *from, bool still, char *into, size_t room)
         const int got =
             os_read_own(from + length, part, left < PART ? left : PART);
 
-        if (got == -EPERM || got == -ENOSYS)
-            return copy_string(from, into, room);
         if (got <= 0)
-            return 0;
+            return got == -EFAULT ? 0 : got;
         const size_t size = strnlen(part, (size_t)got);
-        const size_t whole = size < (size_t)got ? size + 1 : size;
 
-        equals = equals || memchr(part, '=', size);
-        for (size_t i = 0; i < whole && length + i < room; i++)
-            into[length + i] = part[i];
-        length += whole;
-        if (whole > size)
-            return equals ? length : 0;
+        equals = equals && !memchr(part, '=', size);
+        length += (long)size;
+        if (size < (size_t)got)
+            return equals ? 0 : length + 1;
     }
+}
+
+/* What may be no string of the environment, since that never stood still, is
+ * left out. */
+static size_t
+copy_unknown(const char *from, bool still, char *into, size_t room)
+{
+    const long length = measure(from, !still);
+
+    if (length < 0)
+        return copy_string(from, into, room);
+    if (length > 0 && room > 0)
+        (void)os_read_own(from, into,
+                          (size_t)length < room ? (size_t)length : room);
+    return (size_t)length;
 }
 
 static long

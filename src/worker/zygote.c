@@ -209,7 +209,7 @@ clone_program(const struct way *way)
 static int
 make(void)
 {
-    struct way way;
+    struct way way = {.ends = {-1, -1}, .program = -1};
     int status = open_way(&way);
 
     if (status < 0)
