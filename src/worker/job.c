@@ -199,11 +199,13 @@ job_end(weft_job *job)
     /* Before the end is seen: who has joined the job finds it in its scope. */
     if (job->scope)
         scope_ended(job->scope, job);
+    const unsigned handles = atomic_fetch_or(&job->handles, JOB_TELLS);
+
     /* Sequentially consistent, as weft_fd's and job_watch's looks are: who
      * comes too late to be told sees that it has ended. */
     wait_post(&job->ended, 1, INT_MAX);
     tell_watchers(job);
-    if (atomic_load(&job->handles) == 0)
+    if (handles == 0)
         report_unobserved(job);
     runtime_remove(job); /* last: the exit waits for the report too */
     job_drop(job);
@@ -441,10 +443,10 @@ weft_release(weft_job *job)
 {
     if (!job)
         return;
-    /* Sequentially consistent, as in job_end: the last handle goes and then
-     * looks for the end; the end comes and then looks for handles. */
-    if (atomic_fetch_sub(&job->handles, 1) == 1 &&
-        atomic_load(&job->ended.value) != 0)
+    if (atomic_fetch_sub(&job->handles, 1) == (JOB_TELLS | 1)) {
+        while (!job_has_ended(job))
+            os_pause(); /* it is just being posted */
         report_unobserved(job);
+    }
     job_drop(job);
 }

@@ -63,9 +63,16 @@ enum job_phase {
     JOB_CANCELED
 };
 
+#define JOB_TELLS 0x80000000u
+
 struct weft_job {
     _Atomic unsigned references; /* what keeps the memory; handles included */
-    _Atomic unsigned handles;    /* what a user, or a scope, holds */
+    /* What a user, or a scope, holds, and JOB_TELLS: +1 and -1 by who takes and
+     * gives a handle; the bit is set once, by who ends the job, when the
+     * outcome is complete and before that can be seen. Whoever brings the
+     * handles to 0 after it, or finds them 0 while setting it, reports an
+     * unseen failure: one of them, always. Sequentially consistent. */
+    _Atomic unsigned handles;
     _Atomic uint32_t phase;
     struct wait_word ended; /* 0, then 1 for good; release: pairs with the
                                acquire of whoever reads the outcome */
