@@ -72,7 +72,7 @@ WEFT_API int weft_fail(weft_call *call, const char *format, ...)
  * the old one stays. A process's large result is never copied. */
 WEFT_API void *weft_result_resize(weft_call *call, size_t size);
 
-/* True once this worker was asked to stop. <= 2 ns; ask in long loops. */
+/* True once this worker was asked to stop. About 3 ns; ask in long loops. */
 WEFT_API bool weft_stopping(void);
 
 /* From weft_shield(true) to weft_shield(false) a stop does not end this
