@@ -519,7 +519,8 @@ take_all(size_t most)
 {
     size_t got = 0;
 
-    for (char *part; got < most && (part = malloc(PART)); got += PART)
+    /* volatile: else a compiler may do without the memory */
+    for (char *volatile part; got < most && (part = malloc(PART)); got += PART)
         memset(part, 1, PART);
     return got;
 }
