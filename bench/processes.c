@@ -16,8 +16,9 @@
 enum {
     MIB = 1 << 20,
     PAGE = 4096,
+    LOOK = 20000, /* ns */
     KILLS = 200,     /* of small workers */
-    LARGE_KILLS = 12 /* of those that hold a GiB */
+    LARGE_KILLS = 100 /* of those that hold a GiB */
 };
 
 extern char **environ;
@@ -198,15 +199,15 @@ hold_and_wait(weft_call *call)
     return 0;
 }
 
-/* What is waited for after the kill. */
+/* What is waited for after the kill. It sleeps between two looks: a loop that
+ * does not would keep the CPU that the worker needs to die. */
 static void
 until_seen(weft_job *job)
 {
     weft_worker worker;
 
-    do
-        weft_worker_of(job, &worker);
-    while (worker.state != WEFT_ENDED);
+    while (weft_worker_of(job, &worker), worker.state != WEFT_ENDED)
+        bench_sleep(LOOK);
 }
 
 static void

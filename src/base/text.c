@@ -123,6 +123,14 @@ text_cut(const char *text, size_t length, size_t room)
     return end - back + 1 < need ? back - 1 : end;
 }
 
+const char *
+text_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
 void
 text_clean(char *text)
 {

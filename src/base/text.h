@@ -34,6 +34,9 @@ const char *text_name_fault(const char *name);
  * does not cut a UTF-8 character. */
 size_t text_cut(const char *text, size_t length, size_t room);
 
+/* The part of a path after its last slash. */
+const char *text_base_name(const char *path);
+
 /* Makes `text` printable in place: control characters become '?', and so do
  * bytes that are not UTF-8. */
 void text_clean(char *text);

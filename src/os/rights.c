@@ -1,5 +1,6 @@
 /* What a process may do, as the system says it, read in a few microseconds: a
  * worker must never have more rights than its caller, so each start asks. */
+#include "base/digest.h"
 #include "os/high.h"
 #include "os/os.h"
 
@@ -10,19 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* FNV-1a, 64 bits. */
-static uint64_t
-digest(uint64_t sum, const char *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        sum = (sum ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);
-    return sum;
-}
-
 static uint64_t
 digest_word(uint64_t sum, uint64_t word)
 {
-    return digest(sum, (const char *)&word, sizeof word);
+    return digest_bytes(sum, &word, sizeof word);
 }
 
 /* Files that stay open, since opening them takes longer than reading them.
@@ -132,7 +124,7 @@ take_part(struct os_rights *out, struct lines *lines)
     while ((end = strchr(at, '\n'))) {
         *end = '\0';
         if (lines->inside ? lines->counts : take_line(out, at))
-            out->digest = digest(out->digest, at, (size_t)(end - at));
+            out->digest = digest_bytes(out->digest, at, (size_t)(end - at));
         lines->inside = false;
         at = end + 1;
     }
@@ -144,7 +136,7 @@ take_part(struct os_rights *out, struct lines *lines)
     lines->counts = lines->inside ? lines->counts : take_line(out, lines->text);
     lines->inside = true;
     if (lines->counts)
-        out->digest = digest(out->digest, lines->text, lines->used);
+        out->digest = digest_bytes(out->digest, lines->text, lines->used);
     lines->used = 0;
 }
 
@@ -155,7 +147,7 @@ read_rights(struct os_rights *out, int status, int spaces)
     off_t place = 0;
     ssize_t got;
 
-    *out = (struct os_rights){.digest = UINT64_C(0xcbf29ce484222325)};
+    *out = (struct os_rights){.digest = DIGEST_START};
     while ((got = pread(status, lines.text + lines.used,
                         sizeof lines.text - 1 - lines.used, place)) > 0) {
         place += got;

@@ -83,9 +83,7 @@ name_line(struct symbols_frame *frame, Dwfl_Module *module, Dwarf_Addr address)
 
     if (!file)
         return;
-    const char *slash = strrchr(file, '/');
-
-    put(frame->file, slash ? slash + 1 : file);
+    put(frame->file, text_base_name(file));
     if (dwarf_lineno(line, &number) == 0 && number > 0)
         frame->line = number;
 }

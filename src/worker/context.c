@@ -1,5 +1,6 @@
 #include "worker/context.h"
 
+#include "base/digest.h"
 #include "base/why.h"
 
 #include <weft/status.h>
@@ -19,16 +20,6 @@ static struct {
     uint64_t environment; /* a digest */
     bool made;
 } noted;
-
-static uint64_t
-digest(const char *bytes, size_t size)
-{
-    uint64_t sum = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-
-    for (size_t i = 0; i < size; i++)
-        sum = (sum ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);
-    return sum;
-}
 
 /* A copy of the environment, to be freed; *size its bytes. NULL: no memory, or
  * it never stood still. */
@@ -64,7 +55,7 @@ context_note(const struct os_rights *rights)
     os_environment_note();
 
     noted.context.umask = rights->umask;
-    noted.environment = strings ? digest(strings, size) : 0;
+    noted.environment = strings ? digest_bytes(DIGEST_START, strings, size) : 0;
     noted.made = strings && status == 0;
     free(strings);
     return status < 0 ? why_system(status, "cannot read the limits")
@@ -96,8 +87,9 @@ context_pack(const char *const *strings, size_t *size)
 static bool
 has_environment(weft_method method, const char *strings, size_t size)
 {
-    return method == WEFT_FORK || (method == WEFT_ZYGOTE && noted.made &&
-                                   digest(strings, size) == noted.environment);
+    return method == WEFT_FORK ||
+           (method == WEFT_ZYGOTE && noted.made &&
+            digest_bytes(DIGEST_START, strings, size) == noted.environment);
 }
 
 static int

@@ -17,7 +17,8 @@ void groups_share(bool on);
 /* A worker begins; its place, or -1. */
 int groups_enter(int pid);
 
-/* Its end, before it is reaped: kills what is left of its group. */
+/* Its end, before it is reaped: kills what is left of its group; with pid 0, of
+ * one that somebody else has reaped, of none. */
 void groups_leave(int place, int pid);
 
 /* In the zygote: sends the signal to each group. */

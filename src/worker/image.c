@@ -170,9 +170,7 @@ image_function_name(weft_fn *fn, char space[TEXT_NAME])
     } else if (info.dli_sname && info.dli_saddr == (void *)(uintptr_t)fn) {
         text_add(&text, "%s", info.dli_sname);
     } else {
-        const char *slash = strrchr(info.dli_fname, '/');
-
-        text_add(&text, "%s+0x%zx", slash ? slash + 1 : info.dli_fname,
+        text_add(&text, "%s+0x%zx", text_base_name(info.dli_fname),
                  (size_t)((uintptr_t)fn - (uintptr_t)info.dli_fbase));
     }
     text_clean(space);

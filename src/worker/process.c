@@ -13,6 +13,7 @@
 
 #include <weft/status.h>
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,8 +266,13 @@ process_ended(weft_job *job)
     struct os_exit end = {.code = -1};
     const int pid = job->outcome.pid;
 
-    registry_condemn(pid); /* while nobody else has its pid */
-    groups_leave(process->place, pid);
+    /* Only while nobody else can have its pid: one that was executed anew may
+     * have been reaped by a waitpid elsewhere in the program. */
+    const bool ours = os_pidfd_signal(process->pidfd, 0) != -ESRCH;
+
+    if (ours)
+        registry_condemn(pid);
+    groups_leave(process->place, ours ? pid : 0);
     (void)os_pidfd_reap(process->pidfd, &end);
     lock_take(&job->lock);
     if (process->capture.bytes) {

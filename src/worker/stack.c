@@ -125,14 +125,6 @@ take_frame(const struct wire_crash *crash, unsigned i,
         frame->path = crash->paths[file - 1];
 }
 
-static const char *
-base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 /* "crash.c:9", "libc.so.6+0x9e4dc", "0x0". */
 static void
 add_place(struct text *text, const struct symbols_frame *frame,
@@ -141,7 +133,7 @@ add_place(struct text *text, const struct symbols_frame *frame,
     if (frame->line > 0)
         text_add(text, "%s:%d", frame->file, frame->line);
     else if (frame->path)
-        text_add(text, "%s+0x%llx", base_name(frame->path),
+        text_add(text, "%s+0x%llx", text_base_name(frame->path),
                  (unsigned long long)frame->offset);
     else
         text_add(text, "0x%llx", (unsigned long long)address);
@@ -163,7 +155,8 @@ add_frame(struct text *text, unsigned i, const struct symbols_frame *frame,
 static bool
 is_of_program(const struct symbols_frame *frame)
 {
-    return frame->path && strncmp(base_name(frame->path), "libc.so", 7) != 0;
+    return frame->path &&
+           strncmp(text_base_name(frame->path), "libc.so", 7) != 0;
 }
 
 static unsigned

@@ -314,6 +314,16 @@ START_TEST(no_room_takes_nothing)
 
 END_TEST
 
+START_TEST(a_base_name_is_after_the_last_slash)
+{
+    ck_assert_str_eq(text_base_name("/usr/bin/weft"), "weft");
+    ck_assert_str_eq(text_base_name("weft"), "weft");
+    ck_assert_str_eq(text_base_name("./a/"), "");
+    ck_assert_str_eq(text_base_name(""), "");
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -333,5 +343,6 @@ main(void)
     tcase_add_test(tcase, text_grows_to_its_end);
     tcase_add_test(tcase, text_is_cut_at_a_border);
     tcase_add_test(tcase, no_room_takes_nothing);
+    tcase_add_test(tcase, a_base_name_is_after_the_last_slash);
     return support_run(suite);
 }
