@@ -86,6 +86,24 @@ expect_end(weft_job *job, int status)
     weft_release(job);
 }
 
+void
+child_doubles(void)
+{
+    for (int i = 0; i < 5; i++) {
+        weft_job *job = NULL;
+        int twice = 0;
+
+        child_expect(weft_start(&job, WEFT_PROCESS,
+                                &(weft_task){.fn = double_it,
+                                             WEFT_ARG(i),
+                                             .result_size = sizeof twice}) ==
+                     0);
+        child_expect(weft_result(job, &twice, sizeof twice, WEFT_FOREVER) == 0);
+        child_expect(twice == 2 * i);
+        weft_release(job);
+    }
+}
+
 weft_state
 state_of(const weft_job *job)
 {
@@ -106,6 +124,13 @@ int
 do_fail(weft_call *call)
 {
     return weft_fail(call, "it is broken");
+}
+
+int
+double_it(weft_call *call)
+{
+    *(int *)call->result = 2 * *(const int *)call->arg;
+    return 0;
 }
 
 int

@@ -55,12 +55,16 @@ void expect_end(weft_job *job, int status);
                       (const char *)(word), weft_why());           \
     } while (0)
 
+/* In a child: processes that run double_it work, one after the other. */
+void child_doubles(void);
+
 /* What its worker does now, by the registry. */
 weft_state state_of(const weft_job *job);
 
 /* Functions to run. */
 weft_fn do_nothing;     /* returns 0 */
 weft_fn do_fail;        /* fails with "it is broken" */
+weft_fn double_it;      /* its result is twice its argument, both int */
 weft_fn wait_for_go;    /* opens common->begun and passes common->go */
 weft_fn sleep_for_ever; /* in weft_sleep; returns what that returns */
 weft_fn loop_for_ever;  /* opens common->begun; never looks, never waits */

@@ -15,13 +15,6 @@ exit_with(weft_call *call)
     exit(*(const int *)call->arg);
 }
 
-static int
-double_it(weft_call *call)
-{
-    *(int *)call->result = 2 * *(const int *)call->arg;
-    return 0;
-}
-
 /* One that exits, one that returns, one that is killed, and so on. */
 static void
 expect_right_end(int i)
@@ -211,22 +204,9 @@ wait_and_count(weft_call *call)
 static void *
 open_when_main_has_gone(void *unused)
 {
-    weft_job *job = NULL;
-
     eventually(atomic_load(&common->value) == 1 &&
                strchr("SZ", support_state(getpid())));
-    for (int i = 0; i < 5; i++) {
-        int twice = 0;
-
-        child_expect(weft_start(&job, WEFT_PROCESS,
-                                &(weft_task){.fn = double_it,
-                                             WEFT_ARG(i),
-                                             .result_size = sizeof twice}) ==
-                     0);
-        child_expect(weft_result(job, &twice, sizeof twice, WEFT_FOREVER) == 0);
-        child_expect(twice == 2 * i);
-        weft_release(job);
-    }
+    child_doubles();
     gate_open(&common->go);
     return unused;
 }

@@ -539,29 +539,10 @@ END_TEST
 
 /* --- a daemon */
 
-static int
-tell_double(weft_call *call)
-{
-    *(int *)call->result = 2 * *(const int *)call->arg;
-    return 0;
-}
-
 static void
 serve_as_daemon(void)
 {
-    for (int i = 0; i < 5; i++) {
-        weft_job *job = NULL;
-        int twice = 0;
-
-        child_expect(weft_start(&job, WEFT_PROCESS,
-                                &(weft_task){.fn = tell_double,
-                                             WEFT_ARG(i),
-                                             .result_size = sizeof twice}) ==
-                     0);
-        child_expect(weft_result(job, &twice, sizeof twice, WEFT_FOREVER) == 0);
-        child_expect(twice == 2 * i);
-        weft_release(job);
-    }
+    child_doubles();
     child_expect(
         weft_start(NULL, WEFT_PROCESS, &(weft_task){.fn = be_a_parent}) == 0);
     atomic_store(&shared->program, getpid());

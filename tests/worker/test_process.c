@@ -478,64 +478,6 @@ START_TEST(caught_signals_are_at_their_default_in_a_worker)
 
 END_TEST
 
-/* --- stacks and CPUs */
-
-static size_t
-use_stack(size_t left)
-{
-    volatile char page[4096];
-
-    for (size_t i = 0; i < sizeof page; i += 64)
-        page[i] = (char)left;
-    return left <= sizeof page
-               ? (size_t)page[0]
-               : use_stack(left - sizeof page) + 1 + (size_t)page[64];
-}
-
-static int
-use_so_much_stack(weft_call *call)
-{
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    return use_stack(*(const size_t *)call->arg) == 0;
-}
-
-static weft_job *
-run_deep(size_t stack, size_t use)
-{
-    return must_run(WEFT_PROCESS, &(weft_task){.fn = use_so_much_stack,
-                                               WEFT_ARG(use),
-                                               .worker = &(weft_worker_options){
-                                                   .stack_size = stack}});
-}
-
-START_TEST(a_stack_has_the_size_asked_for)
-{
-    /* Larger than what the main thread may have. */
-    expect_end(run_deep((size_t)64 << 20, (size_t)40 << 20), WEFT_OK);
-    expect_end(run_deep((size_t)256 << 10, (size_t)128 << 10), WEFT_OK);
-    expect_end(run_deep((size_t)256 << 10, (size_t)512 << 10), WEFT_EDIED);
-    expect_end(run_deep(0, (size_t)512 << 10), WEFT_OK);
-}
-
-END_TEST
-
-START_TEST(the_smallest_stack_is_enough_to_fail)
-{
-    const size_t small[] = {1, 4096, 16384};
-
-    for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
-        weft_job *job = must_run(WEFT_PROCESS,
-                                 &(weft_task){.fn = do_fail,
-                                              .worker = &(weft_worker_options){
-                                                  .stack_size = small[i]}});
-
-        ck_assert_str_eq(outcome(job)->message, "it is broken");
-        expect_end(job, WEFT_EFAILED);
-    }
-}
-
-END_TEST
-
 static void
 add_end(Suite *suite)
 {
@@ -563,9 +505,6 @@ add_context(Suite *suite)
     tcase_add_test(tcase, a_worker_is_where_its_caller_is);
     tcase_add_test(tcase, a_worker_has_the_caller_s_signal_mask);
     tcase_add_test(tcase, caught_signals_are_at_their_default_in_a_worker);
-    tcase_add_test(tcase, the_smallest_stack_is_enough_to_fail);
-    if (!support_is_checked())
-        tcase_add_test(tcase, a_stack_has_the_size_asked_for);
 }
 
 int
