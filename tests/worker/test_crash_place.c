@@ -1,5 +1,5 @@
 /* A worker that dies says where; and one that lies about it harms nobody. */
-#include "support/worker_support.h"
+#include "support/options_support.h"
 #include "worker/wire.h"
 
 #include <pthread.h>
@@ -8,22 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static const weft_method methods[] = {WEFT_ZYGOTE, WEFT_FORK};
 
 static int *volatile nowhere;
 static int (*volatile no_function)(void);
 static volatile int zero;
-
-static void
-ready(void)
-{
-    common_make();
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-}
 
 static weft_job *
 start(weft_method method, weft_fn *fn)
@@ -475,18 +465,17 @@ main(void)
     Suite *suite = suite_create("crash_place");
     TCase *tcase = support_case(suite, "places", 20);
 
-    tcase_add_checked_fixture(tcase, ready, NULL);
+    tcase_add_checked_fixture(tcase, options_ready, NULL);
     if (!support_is_checked()) { /* whose own reports come first */
         support_add_table(tcase, a_death_tells_its_place, deaths);
         support_add_table(tcase, a_death_of_a_thread_tells_its_place, deaths);
-        support_add_table(tcase, its_own_crash_comes_after_that_of_its_child,
-                          methods);
+        add_for_methods(tcase, its_own_crash_comes_after_that_of_its_child);
     }
-    support_add_table(tcase, a_kill_from_outside_is_told, methods);
-    support_add_table(tcase, one_s_own_kill_is_not, methods);
-    support_add_table(tcase, a_crash_of_its_child_is_not_its_own, methods);
+    add_for_methods(tcase, a_kill_from_outside_is_told);
+    add_for_methods(tcase, one_s_own_kill_is_not);
+    add_for_methods(tcase, a_crash_of_its_child_is_not_its_own);
     tcase = support_case(suite, "lies", 60);
-    tcase_add_checked_fixture(tcase, ready, NULL);
+    tcase_add_checked_fixture(tcase, options_ready, NULL);
     tcase_add_test(tcase, lies_do_no_harm);
     return support_run(suite);
 }
