@@ -108,11 +108,14 @@ make_ready(int program)
         os_close(ends[0]);
         wait_for_request(ends[1], program);
     }
+    /* First: else a request to one that was killed would be taken for it here,
+     * and be lost. */
+    if (ends[1] >= 0)
+        os_close(ends[1]);
     answer(&(struct zygote_answer){.pid = pid, .ready = 1},
            pid < 0 ? -1 : ends[0]);
-    for (int i = 0; i < 2; i++)
-        if (ends[i] >= 0)
-            os_close(ends[i]);
+    if (ends[0] >= 0)
+        os_close(ends[0]);
 }
 
 static void
