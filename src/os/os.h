@@ -71,6 +71,9 @@ int os_thread_start(void (*fn)(void *), void *arg,
 /* The kernel's id of the calling thread. */
 int os_thread_id(void);
 
+/* Whether this process has such a thread. */
+bool os_thread_lives(int tid);
+
 /* For top and ps; the system keeps 15 bytes. */
 void os_thread_name(const char *name);
 

@@ -110,6 +110,12 @@ os_thread_id(void)
     return (int)syscall(SYS_gettid);
 }
 
+bool
+os_thread_lives(int tid)
+{
+    return syscall(SYS_tgkill, getpid(), tid, 0) == 0;
+}
+
 void
 os_thread_name(const char *name)
 {

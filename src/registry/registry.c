@@ -362,6 +362,16 @@ clear_hot(struct slot_hot *hot)
     atomic_store_explicit(&hot->shield, 0, memory_order_release);
 }
 
+/* The low half finds the slot, the upper one tells its owners apart. */
+static uint32_t
+new_owner(const struct slot *slot)
+{
+    const uint32_t claim = atomic_fetch_add_explicit(&header()->claims, 1,
+                                                     memory_order_relaxed);
+
+    return registry_id(slot) | (claim & 0x3fff) << 16;
+}
+
 /* Removes what the last one in it left; readers see one or the other. */
 static struct slot *
 cleared(struct slot *slot)
@@ -383,6 +393,8 @@ cleared(struct slot *slot)
     clear_hot(&slot->hot);
     atomic_store_explicit(&slot->held_count, 0, memory_order_release);
     atomic_store_explicit(&slot->stack_count, 0, memory_order_release);
+    atomic_store_explicit(&slot->call.object, 0, memory_order_release);
+    atomic_store_explicit(&slot->owner, new_owner(slot), memory_order_release);
     atomic_store_explicit(&identity->sequence, sequence + 2,
                           memory_order_release);
     return slot;
@@ -414,6 +426,7 @@ registry_release(struct slot *slot)
     atomic_store_explicit(&slot->identity.flags, 0, memory_order_release);
     atomic_store_explicit(&slot->hot.state, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->hot.kind, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->owner, 0, memory_order_release);
     atomic_fetch_or_explicit(&vacant[id / SLOT_BLOCK],
                              UINT64_C(1) << id % SLOT_BLOCK,
                              memory_order_release);
@@ -431,6 +444,42 @@ const struct slot *
 registry_slot(unsigned id)
 {
     return id && id < registry.blocks * SLOT_BLOCK ? slot_at(id) : NULL;
+}
+
+const struct slot *
+registry_owner_slot(uint32_t owner)
+{
+    const struct slot *slot =
+        owner & REGISTRY_NO_SLOT ? NULL : registry_slot(owner & 0xffff);
+
+    return slot && atomic_load_explicit(&slot->owner, memory_order_acquire) ==
+                       owner
+               ? slot
+               : NULL;
+}
+
+bool
+registry_owner_lives(uint32_t owner)
+{
+    const struct slot *slot = registry_owner_slot(owner);
+
+    if (owner & REGISTRY_NO_SLOT)
+        return os_thread_lives((int)(owner & ~REGISTRY_NO_SLOT));
+    return slot && !(atomic_load_explicit(&slot->certificate,
+                                          memory_order_acquire) &
+                     OS_DIED);
+}
+
+int
+registry_owner_tid(uint32_t owner)
+{
+    const struct slot *slot = registry_owner_slot(owner);
+
+    if (owner & REGISTRY_NO_SLOT)
+        return (int)(owner & ~REGISTRY_NO_SLOT);
+    return slot ? atomic_load_explicit(&slot->identity.tid,
+                                       memory_order_relaxed)
+                : 0;
 }
 
 struct slot *

@@ -33,6 +33,14 @@ void registry_reclaim(int pid);
 
 unsigned registry_id(const struct slot *slot); /* 0 for NULL */
 
+/* The thread that a lock's word names: whether it can still unlock, which a
+ * thread cannot that has died or ended; and its slot, NULL when it has gone. */
+#define REGISTRY_NO_SLOT 0x80000000u /* then the word is this | tid */
+
+bool registry_owner_lives(uint32_t owner);
+const struct slot *registry_owner_slot(uint32_t owner);
+int registry_owner_tid(uint32_t owner); /* 0: it has gone */
+
 /* Slot `id` of whatever process, to be read; NULL when there is none. */
 const struct slot *registry_slot(unsigned id);
 

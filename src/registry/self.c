@@ -69,6 +69,15 @@ set_name(weft_worker *record, const char *name)
     text_add(&text, "%s", name);
 }
 
+static void
+set_owner(struct self *self)
+{
+    self->owner = self->slot
+                      ? atomic_load_explicit(&self->slot->owner,
+                                             memory_order_relaxed)
+                      : REGISTRY_NO_SLOT | (uint32_t)self->record.tid;
+}
+
 void
 self_write(struct self *self)
 {
@@ -80,6 +89,7 @@ self_write(struct self *self)
     if (!self->slot && registry_is_open())
         self->slot = registry_claim();
     record->id = registry_id(self->slot);
+    set_owner(self);
     if (self->slot)
         record_write(self->slot, record, parent_pid_here);
 }
@@ -168,6 +178,7 @@ self_take(struct self *self)
 {
     self_here = self;
     self->record.tid = os_thread_id();
+    set_owner(self);
     if (self->slot)
         atomic_store_explicit(&self->slot->identity.tid, self->record.tid,
                               memory_order_release);

@@ -23,6 +23,9 @@ struct self {
     struct at_end *at_end; /* worker/at_end.c */
     _Atomic uint32_t
         hint;     /* wait/policy.h, for words that are waited on once */
+    uint32_t owner; /* what locks say while it holds them: slot->owner, or
+                       REGISTRY_NO_SLOT | tid */
+    bool certified; /* wait/certificate.h */
     bool counted; /* in wait/policy.c's number of active threads */
     bool heap;    /* to be freed with the thread */
 };

@@ -50,6 +50,7 @@ struct registry_header {
     uint32_t unused;
     int64_t made;             /* monotonic */
     _Atomic uint32_t control; /* asked of the program from outside */
+    _Atomic uint32_t claims;  /* of slots, ever */
 };
 
 enum slot_flags {
@@ -94,12 +95,37 @@ enum slot_wait {
     SLOT_WAIT_JOIN,
     SLOT_WAIT_SCOPE,
     SLOT_WAIT_ANY,
-    SLOT_WAIT_WORK /* the library's own, between two tasks */
+    SLOT_WAIT_WORK, /* the library's own, between two tasks */
+    SLOT_WAIT_MUTEX,
+    SLOT_WAIT_READ, /* of a rwlock */
+    SLOT_WAIT_WRITE,
+    SLOT_WAIT_COND,
+    SLOT_WAIT_SEMAPHORE,
+    SLOT_WAIT_EVENT,
+    SLOT_WAIT_BARRIER,
+    SLOT_WAIT_ONCE,
+    SLOT_WAIT_PUT, /* into a queue */
+    SLOT_WAIT_GET,
+    SLOT_WAIT_DONE, /* until a queue's items are */
+    SLOT_WAIT_KINDS
 };
+
+/* What the thread holds: `kind` is that of the wait for it, with SLOT_SHARED
+ * for an object that other processes use too. */
+#define SLOT_SHARED 0x100u
 
 struct slot_held {
     _Atomic uint64_t object, site;
-    _Atomic uint32_t count, unused;
+    _Atomic uint32_t count, kind;
+};
+
+/* The call on a shared object that the thread is in: written before its first
+ * change of the object, cleared after its last wake-up. Whoever finds the
+ * thread dead in it makes the object right. */
+struct slot_call {
+    _Atomic uint64_t object; /* 0 = none */
+    _Atomic uint32_t kind;   /* enum slot_wait */
+    _Atomic uint32_t ticket; /* the object's own business */
 };
 
 struct slot {
@@ -109,7 +135,11 @@ struct slot {
     _Atomic uint32_t stack_count;
     struct slot_held held[SLOT_HELD];
     _Atomic uint64_t stack[SLOT_STACK];
-    char unused[4064 - 448 - 8 - SLOT_HELD * 24 - SLOT_STACK * 8];
+    struct slot_call call;
+    /* What a lock's word says while the slot's thread holds it; 0 = nobody's.
+     * Never the same again for 16,384 claims of slots. */
+    _Atomic uint32_t owner;
+    char unused[4064 - 448 - 8 - SLOT_HELD * 24 - SLOT_STACK * 8 - 20];
     _Atomic uint32_t certificate; /* tid | OS_SLEEPERS while its thread lives,
                                      OS_DIED after; 0 = none */
     char robust_link[28];         /* the C library writes its last 8 bytes */

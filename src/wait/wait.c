@@ -2,7 +2,6 @@
 
 #include "os/os.h"
 #include "registry/registry.h"
-#include "wait/certificate.h"
 
 #include <weft/status.h>
 #include <weft/time.h>
@@ -12,6 +11,8 @@
 
 enum {
     SLICE = 10000000, /* ns, where the system cannot wait on several words */
+    NET = 1000000000, /* ns: the longest sleep on a shared word, whose waker may
+                         have been killed */
     CHAIN = 8         /* stop words that one sleep can watch */
 };
 
@@ -30,7 +31,7 @@ wait_publish(struct self *self, const struct wait_terms *terms)
     PUT(slot, object, (uintptr_t)terms->object);
     PUT(slot, kind, terms->kind);
     PUT(slot, until, terms->until);
-    PUT(slot, holder, registry_id(terms->holder));
+    PUT(slot, holder, registry_id(registry_owner_slot(terms->owner)));
     PUT(slot, since, os_now());
     PUT(slot, sequence,
         atomic_load_explicit(&slot->hot.sequence, memory_order_relaxed) + 1);
@@ -51,27 +52,46 @@ wait_withdraw(struct self *self)
     atomic_store_explicit(&slot->hot.state, WEFT_RUNNING, memory_order_release);
 }
 
+/* Whose certificate ends the wait. Within a process it would say nothing: there
+ * no thread dies alone. */
+static const struct slot *
+watched(const struct wait_terms *terms)
+{
+    return terms->shared && terms->owner ? registry_owner_slot(terms->owner)
+                                         : NULL;
+}
+
+static bool
+owner_died(const struct wait_terms *terms)
+{
+    return terms->owner && !registry_owner_lives(terms->owner);
+}
+
 /* The word, its holder's certificate, and the thread's stop words. */
 static unsigned
 gather(struct os_wait *out, const struct wait_word *word, uint32_t old,
        const struct wait_terms *terms, bool *all)
 {
+    const struct slot *holder = watched(terms);
     const struct stop *stop =
         terms->stubborn || self_here->shield ? NULL : self_here->stop;
 
     unsigned count = 0;
 
     out[count++] = (struct os_wait){&word->value, old, terms->shared};
-    if (terms->holder) {
-        const _Atomic uint32_t *certificate = &terms->holder->certificate;
-
-        out[count++] =
-            (struct os_wait){certificate, atomic_load(certificate), true};
-    }
+    if (holder)
+        out[count++] = (struct os_wait){&holder->certificate,
+                                        atomic_load(&holder->certificate), true};
     for (; stop && count < CHAIN; stop = stop->outer)
         out[count++] = (struct os_wait){stop->asked, 0, stop->remote};
     *all = stop == NULL;
     return count;
+}
+
+static int64_t
+least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 /* One sleep, which may end for nothing. */
@@ -81,18 +101,20 @@ sleep_once(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
     struct os_wait waits[CHAIN + 2];
     bool all;
     const unsigned count = gather(waits, word, old, terms, &all);
-    const int64_t slice = os_now() + SLICE;
-    const int64_t sliced = slice < terms->until ? slice : terms->until;
+    const int64_t now = os_now();
+    const int64_t whole = terms->shared ? least(terms->until, now + NET)
+                                        : terms->until;
+    const int64_t sliced = least(terms->until, now + SLICE);
 
-    if (terms->holder && certificate_says_dead(terms->holder))
+    /* Once more, after its certificate's word was read. */
+    if (owner_died(terms))
         return;
     if (count == 1) {
-        (void)os_futex_wait(&word->value, old, terms->until, terms->shared);
+        (void)os_futex_wait(&word->value, old, whole, terms->shared);
         return;
     }
     if (!atomic_load_explicit(&single_word, memory_order_relaxed)) {
-        if (os_futex_wait_any(waits, count, all ? terms->until : sliced) !=
-            -ENOSYS)
+        if (os_futex_wait_any(waits, count, all ? whole : sliced) != -ENOSYS)
             return;
         atomic_store_explicit(&single_word, true, memory_order_relaxed);
     }
@@ -101,9 +123,12 @@ sleep_once(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
 
 /* The kernel wakes one waiter at a death; that one wakes the others. */
 static int
-pass_on_death(const struct slot *holder)
+pass_on_death(const struct wait_terms *terms)
 {
-    os_futex_wake(&holder->certificate, INT_MAX, true);
+    const struct slot *holder = watched(terms);
+
+    if (holder)
+        os_futex_wake(&holder->certificate, INT_MAX, true);
     return WEFT_OWNER_DIED;
 }
 
@@ -117,8 +142,8 @@ is_over(const struct wait_word *word, uint32_t old,
         return true;
     if (!terms->stubborn && stop_pending(self_here))
         *status = WEFT_ECANCELED;
-    else if (terms->holder && certificate_says_dead(terms->holder))
-        *status = pass_on_death(terms->holder);
+    else if (owner_died(terms))
+        *status = pass_on_death(terms);
     else if (terms->until != OS_NEVER && os_now() >= terms->until)
         *status = WEFT_ETIMEDOUT;
     return *status != 0;
@@ -153,7 +178,10 @@ wait_while(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
     policy_enter(self);
     if (!terms->stubborn && stop_pending(self))
         return WEFT_ECANCELED;
-    if (policy_spin(&word->value, old, terms->once ? &self->hint : &word->hint))
+    if (terms->lock
+            ? policy_spin_lock(&word->value, old)
+            : policy_spin(&word->value, old,
+                          terms->once ? &self->hint : &word->hint))
         return 0;
     return park(word, old, terms);
 }

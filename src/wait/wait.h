@@ -25,7 +25,9 @@ struct wait_terms {
     int64_t until;             /* OS_NEVER: no deadline; <= 0: do not wait */
     bool stubborn;             /* a stop does not end it */
     bool shared;               /* other processes use the word */
-    const struct slot *holder; /* whose death ends it, by its certificate */
+    bool lock;      /* the word is a lock's: spun on only for a moment */
+    uint32_t owner; /* of the lock: seen from outside; where it is shared his
+                       death ends the wait; 0 = none */
     bool once; /* the word is waited on once: what the policy learns is kept
                   with the thread */
     enum slot_wait kind; /* to be seen from outside, with the object */

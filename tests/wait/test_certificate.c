@@ -202,7 +202,7 @@ wait_for_word(void *memory)
     struct waiting *waiting = memory;
     const struct wait_terms terms = {.until = OS_NEVER,
                                      .shared = true,
-                                     .holder = waiting->slot,
+                                     .owner = waiting->slot->owner,
                                      .kind = SLOT_WAIT_JOIN};
 
     atomic_store(&waiting->status, wait_while(waiting->word, 0, &terms));

@@ -275,7 +275,7 @@ START_TEST(a_wait_is_published)
     struct waiter_thread waiter = {.terms = {.until = OS_NEVER - 5,
                                              .kind = SLOT_WAIT_JOIN,
                                              .object = &object,
-                                             .holder = self_get()->slot}};
+                                             .owner = self_get()->owner}};
     weft_worker seen;
 
     start(&waiter);
