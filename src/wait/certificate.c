@@ -49,6 +49,7 @@ certificate_end(struct self *self)
         return;
     os_robust_unlink(node_of(self->slot));
     atomic_store(&self->slot->certificate, 0);
+    self->certified = false;
 }
 
 bool

@@ -153,12 +153,14 @@ static int
 park(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
 {
     struct self *self = self_here;
+    const int64_t net = terms->shared ? os_now() + NET : OS_NEVER;
     int status;
 
     atomic_fetch_add(&word->parked, 1);
     wait_publish(self, terms);
     policy_sleeps(self);
-    while (!is_over(word, old, terms, &status))
+    while (!is_over(word, old, terms, &status) &&
+           (net == OS_NEVER || os_now() < net))
         sleep_once(word, old, terms);
     policy_wakes(self);
     wait_withdraw(self);

@@ -34,9 +34,11 @@ struct wait_terms {
     const void *object;
 };
 
-/* Waits while word->value == old. 0: it has changed (acquire); WEFT_ETIMEDOUT;
- * WEFT_ECANCELED; WEFT_OWNER_DIED: the holder is dead and the value still old.
- * A change is seen before a stop, and a stop before the deadline. */
+/* Waits while word->value == old. 0: it has changed (acquire), or, where the
+ * word is shared, a second has passed and the caller should look whether whoever
+ * was to change it is dead; WEFT_ETIMEDOUT; WEFT_ECANCELED; WEFT_OWNER_DIED: the
+ * owner can unlock no longer and the value is still old. A change is seen before
+ * a stop, and a stop before the deadline. */
 int wait_while(struct wait_word *word, uint32_t old,
                const struct wait_terms *terms);
 
