@@ -9,7 +9,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -174,104 +173,10 @@ os_watch_wait(int watch, void **contexts, unsigned max)
     return count;
 }
 
-int
-os_pair(int ends[2])
-{
-    int low[2];
-
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, low) < 0)
-        return -errno;
-    ends[0] = high_fd(low[0]);
-    ends[1] = high_fd(low[1]);
-    if (ends[0] >= 0 && ends[1] >= 0)
-        return 0;
-    const int status = ends[0] < 0 ? ends[0] : ends[1];
-
-    for (int i = 0; i < 2; i++)
-        if (ends[i] >= 0)
-            close(ends[i]);
-    return status;
-}
-
 bool
 os_is_open(int fd)
 {
     return fcntl(fd, F_GETFD) >= 0;
-}
-
-union control {
-    char space[CMSG_SPACE(OS_FDS * sizeof(int))];
-    struct cmsghdr align;
-};
-
-int
-os_send(int end, const void *data, size_t size, const int *fds,
-        unsigned fd_count)
-{
-    struct iovec part = {(void *)(uintptr_t)data, size};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    union control control = {{0}};
-    int sent;
-
-    if (fd_count > OS_FDS)
-        return -EINVAL;
-    if (fd_count > 0) {
-        message.msg_control = control.space;
-        message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
-        memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
-    }
-    do
-        sent = result((int)sendmsg(end, &message, MSG_NOSIGNAL));
-    while (sent == -EINTR);
-    return sent;
-}
-
-static unsigned
-take_fds(struct msghdr *message, int *fds, unsigned room)
-{
-    const struct cmsghdr *header = CMSG_FIRSTHDR(message);
-    unsigned taken = 0;
-
-    if (!header || header->cmsg_level != SOL_SOCKET ||
-        header->cmsg_type != SCM_RIGHTS)
-        return 0;
-    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-    for (size_t i = 0; i < count; i++) {
-        int fd;
-
-        memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-        if (taken < room)
-            fds[taken++] = fd;
-        else
-            close(fd);
-    }
-    return taken;
-}
-
-int
-os_receive(int end, void *data, size_t size, int *fds, unsigned *fd_count)
-{
-    struct iovec part = {data, size};
-    union control control = {{0}};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control.space,
-                             .msg_controllen = sizeof control.space};
-    int received;
-
-    do
-        received = result((int)recvmsg(end, &message, MSG_CMSG_CLOEXEC));
-    while (received == -EINTR);
-    if (received < 0)
-        return received;
-    *fd_count = take_fds(&message, fds, *fd_count);
-    return received;
 }
 
 int
@@ -345,12 +250,6 @@ os_read_some(int fd, void *out, size_t size)
         got = result((int)read(fd, out, size));
     while (got == -EINTR);
     return got;
-}
-
-void
-os_end_writes(int end)
-{
-    shutdown(end, SHUT_WR);
 }
 
 int64_t

@@ -41,6 +41,65 @@ os_memfd(const char *name, size_t size)
     return fd;
 }
 
+/* Not by a mapping: the kernel refuses to seal what is mapped writable. */
+static int
+write_all(int fd, const char *data, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        const ssize_t wrote = pwrite(fd, data + at, size - at, (off_t)at);
+
+        if (wrote < 0 && errno != EINTR)
+            return -errno;
+        at += wrote > 0 ? (size_t)wrote : 0;
+    }
+    return 0;
+}
+
+int
+os_memfd_frozen(const char *name, const void *data, size_t size)
+{
+    if (is_too_long(size))
+        return -EFBIG;
+    const int fd = high_fd(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+
+    if (fd < 0)
+        return fd;
+    int status = write_all(fd, data, size);
+
+    if (status == 0 && fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_WRITE) < 0)
+        status = -errno;
+    if (status == 0)
+        return fd;
+    close(fd);
+    return status;
+}
+
+int64_t
+os_memfd_frozen_size(int fd)
+{
+    const int needed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    const int seals = fcntl(fd, F_GET_SEALS);
+
+    /* Only files in memory have seals. */
+    return seals < 0 || (seals & needed) != needed ? -EBADMSG
+                                                   : os_file_size(fd);
+}
+
+int
+os_file_read(int fd, void *out, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        const ssize_t got = pread(fd, (char *)out + at, size - at, (off_t)at);
+
+        if (got < 0 && errno != EINTR)
+            return -errno;
+        if (got == 0)
+            return -EIO;
+        at += got > 0 ? (size_t)got : 0;
+    }
+    return 0;
+}
+
 int
 os_file_make(const char *path, size_t size)
 {

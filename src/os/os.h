@@ -309,6 +309,16 @@ int os_map_extend(void **at, size_t size, size_t longer);
 /* A sealed file in memory of `size` zero bytes, sparse; its size is fixed. */
 int os_memfd(const char *name, size_t size);
 
+/* A sealed file in memory that holds a copy of the bytes, for ever: neither
+ * they nor its size can be changed. -ENOMEM, -ENOSPC, -EFBIG. */
+int os_memfd_frozen(const char *name, const void *data, size_t size);
+
+/* The size of such a file; -EBADMSG when `fd` is something else. */
+int64_t os_memfd_frozen_size(int fd);
+
+/* Copies the first `size` bytes of a file. -EIO when there are fewer. */
+int os_file_read(int fd, void *out, size_t size);
+
 /* The same as a named file of this user, for programs that close descriptors.
  */
 int os_file_make(const char *path, size_t size);
@@ -365,18 +375,6 @@ int os_watch_add(int watch, int fd, void *context);
 int os_watch_remove(int watch, int fd);
 int os_watch_wait(int watch, void **contexts, unsigned max);
 
-int os_pair(int ends[2]); /* of whole messages, connected */
-
-/* Sends or receives one whole message with up to OS_FDS descriptors. Receiving
- * returns the bytes, 0 at the end; *fd_count in: room, out: how many came. */
-enum {
-    OS_FDS = 253
-};
-
-int os_send(int end, const void *data, size_t size, const int *fds,
-            unsigned fd_count);
-int os_receive(int end, void *data, size_t size, int *fds, unsigned *fd_count);
-
 bool os_is_open(int fd);
 int os_open_null(void);
 int os_open_directory(const char *path); /* "." is the working directory */
@@ -388,9 +386,62 @@ int os_read_some(int fd, void *out, size_t size); /* 0 at the end; -EAGAIN */
 int64_t os_file_size(int fd);
 int os_signal_open(int signal); /* readable when the signal, blocked, is sent */
 void os_signal_clear(int fd);
-void os_end_writes(int end); /* of a pair: the other end reads its end */
 void os_close(int fd);
 void os_close_from(int lowest); /* it and all above */
+
+/* --- socket.c: messages over a pair */
+
+int os_pair(int ends[2]);    /* of whole messages, connected */
+void os_end_writes(int end); /* the other end reads its end */
+
+/* Sends or receives one whole message with up to OS_FDS descriptors. Receiving
+ * returns the bytes, 0 at the end; *fd_count in: room, out: how many came. */
+enum {
+    OS_FDS = 253
+};
+
+int os_send(int end, const void *data, size_t size, const int *fds,
+            unsigned fd_count);
+int os_receive(int end, void *data, size_t size, int *fds, unsigned *fd_count);
+
+/* The same without waiting, -EAGAIN instead, and in two parts. */
+struct os_packet {
+    void *head, *body; /* the body follows the head */
+    size_t head_size, body_size;
+    int *fds;
+    unsigned fd_count; /* receiving: room, then how many came */
+    bool cut; /* receiving: for some there was no room, or the process may not
+                 have more */
+};
+
+/* -EAGAIN: full; -ETOOMANYREFS: too many descriptors are on their way;
+ * -EMSGSIZE: longer than the pair takes; -EPIPE, -ECONNRESET: nobody has the
+ * other end; -EBADF: one of the descriptors. Never a signal. */
+int os_packet_send(int end, const struct os_packet *packet);
+
+/* Copies the next message, with descriptors of its own for each that came, and
+ * leaves it there; or takes it away, and what there is no room for is lost.
+ * Returns its length, also beyond the room; 0 if it is empty or nobody has the
+ * other end, see os_pair_is_over. -ECONNRESET, once: whoever had the other end
+ * left something unread; what was sent before is still there. */
+int os_packet_peek(int end, struct os_packet *packet);
+int os_packet_take(int end, struct os_packet *packet);
+
+/* 0, or what hinders it from being an end of such a pair: -EBADF, -ENOTSOCK. */
+int os_pair_check(int fd);
+
+/* Whether nobody has the other end any more and no message but empty ones is
+ * left. */
+bool os_pair_is_over(int end);
+
+/* The same number for all descriptors of one end, in every process. */
+uint64_t os_pair_id(int end);
+
+/* Locks the end against other processes, not against threads of this one:
+ * -EAGAIN while another one has it. Given back when the process ends, however
+ * that comes, and also when it closes any descriptor of this end. */
+int os_pair_lock(int end);
+void os_pair_unlock(int end);
 
 /* --- cpu.c */
 

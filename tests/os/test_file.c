@@ -1,4 +1,4 @@
-/* Descriptors: events, timers, polling and messages. */
+/* Descriptors: events, timers and polling. */
 #include "os/os.h"
 #include "support/support.h"
 
@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -251,99 +250,6 @@ inode(int fd)
     return status.st_ino;
 }
 
-START_TEST(messages_stay_whole)
-{
-    int ends[2];
-    char text[64] = "";
-    unsigned none = 0;
-
-    ck_assert_int_eq(os_pair(ends), 0);
-    ck_assert_int_eq(os_send(ends[0], "one", 4, NULL, 0), 4);
-    ck_assert_int_eq(os_send(ends[0], "second", 7, NULL, 0), 7);
-    ck_assert_int_eq(os_receive(ends[1], text, sizeof text, NULL, &none), 4);
-    ck_assert_str_eq(text, "one");
-    ck_assert_int_eq(os_receive(ends[1], text, sizeof text, NULL, &none), 7);
-    ck_assert_str_eq(text, "second");
-    close(ends[0]);
-    ck_assert_int_eq(os_receive(ends[1], text, sizeof text, NULL, &none), 0);
-    ck_assert_int_eq(os_send(ends[1], "x", 1, NULL, 0), -EPIPE);
-}
-
-END_TEST
-
-START_TEST(descriptors_travel)
-{
-    int ends[2], sent[OS_FDS], got[OS_FDS];
-    unsigned count = OS_FDS;
-    char byte = 0;
-
-    ck_assert_int_eq(os_pair(ends), 0);
-    for (int i = 0; i < OS_FDS; i++)
-        sent[i] = os_memfd("travels", OS_PAGE);
-    ck_assert_int_eq(os_send(ends[0], "x", 1, sent, OS_FDS), 1);
-    ck_assert_int_eq(os_receive(ends[1], &byte, 1, got, &count), 1);
-    ck_assert_uint_eq(count, OS_FDS);
-    ck_assert_int_eq(byte, 'x');
-    for (int i = 0; i < OS_FDS; i++) {
-        expect_private(got[i]);
-        ck_assert_int_ne(got[i], sent[i]);
-        ck_assert_uint_eq(inode(got[i]), inode(sent[i]));
-    }
-}
-
-END_TEST
-
-START_TEST(descriptors_without_room_are_closed)
-{
-    int ends[2], sent[3], got[3] = {-1, -1, -1};
-    unsigned room = 1;
-    char byte;
-
-    ck_assert_int_eq(os_pair(ends), 0);
-    for (int i = 0; i < 3; i++)
-        sent[i] = os_open_null();
-    const int before = support_fds();
-
-    ck_assert_int_eq(os_send(ends[0], "x", 1, sent, 3), 1);
-    ck_assert_int_eq(os_receive(ends[1], &byte, 1, got, &room), 1);
-    ck_assert_uint_eq(room, 1);
-    ck_assert_int_ge(got[0], 0);
-    ck_assert_int_eq(got[1], -1);
-    ck_assert_int_eq(support_fds(), before + 1);
-}
-
-END_TEST
-
-START_TEST(too_many_descriptors_are_refused)
-{
-    int ends[2], fds[OS_FDS + 1] = {0};
-
-    ck_assert_int_eq(os_pair(ends), 0);
-    ck_assert_int_eq(os_send(ends[0], "x", 1, fds, OS_FDS + 1), -EINVAL);
-    fds[0] = 9999;
-    ck_assert_int_eq(os_send(ends[0], "x", 1, fds, 1), -EBADF);
-}
-
-END_TEST
-
-/* The rest of a long message is lost with it: the next one is whole. */
-START_TEST(a_long_message_is_cut)
-{
-    int ends[2];
-    char text[8] = "";
-    unsigned none = 0;
-
-    ck_assert_int_eq(os_pair(ends), 0);
-    ck_assert_int_eq(os_send(ends[0], "0123456789", 10, NULL, 0), 10);
-    ck_assert_int_eq(os_send(ends[0], "next", 5, NULL, 0), 5);
-    ck_assert_int_le(os_receive(ends[1], text, 4, NULL, &none), 4);
-    ck_assert_int_eq(text[4], '\0');
-    ck_assert_int_eq(os_receive(ends[1], text, sizeof text, NULL, &none), 5);
-    ck_assert_str_eq(text, "next");
-}
-
-END_TEST
-
 START_TEST(there_and_back)
 {
     char before[PATH_MAX], after[PATH_MAX];
@@ -410,12 +316,6 @@ main(void)
     tcase_add_test(tcase, a_closed_descriptor_is_told);
     tcase_add_test(tcase, many_descriptors_are_polled);
     tcase_add_test(tcase, a_watch_tells_contexts);
-    tcase = support_case(suite, "messages", 10);
-    tcase_add_test(tcase, messages_stay_whole);
-    tcase_add_test(tcase, descriptors_travel);
-    tcase_add_test(tcase, descriptors_without_room_are_closed);
-    tcase_add_test(tcase, too_many_descriptors_are_refused);
-    tcase_add_test(tcase, a_long_message_is_cut);
     tcase = support_case(suite, "places", 10);
     tcase_add_test(tcase, there_and_back);
     tcase_add_test(tcase, a_moved_descriptor_is_kept_over_exec);

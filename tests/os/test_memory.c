@@ -53,6 +53,25 @@ START_TEST(the_file_is_sealed)
 
 END_TEST
 
+START_TEST(a_frozen_file_never_changes)
+{
+    char text[] = "frozen", got[8] = "";
+    const int fd = os_memfd_frozen("test-frozen", text, 7);
+
+    ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    ck_assert_int_eq(os_memfd_frozen_size(fd), 7);
+    ck_assert_int_eq(write(fd, "x", 1), -1);
+    ck_assert_int_eq(ftruncate(fd, 3), -1);
+    ck_assert_int_eq(os_file_read(fd, got, 7), 0);
+    ck_assert_str_eq(got, "frozen");
+    ck_assert_int_eq(os_file_read(fd, got, 8), -EIO);
+    ck_assert_int_eq(os_memfd_frozen_size(make_file()), -EBADMSG);
+    ck_assert_int_eq(os_memfd_frozen_size(0), -EBADMSG);
+    ck_assert_int_eq(os_file_read(9999, got, 1), -EBADF);
+}
+
+END_TEST
+
 START_TEST(the_file_has_its_name)
 {
     char path[64], target[PATH_MAX] = "";
@@ -302,6 +321,7 @@ main(void)
     TCase *tcase = support_case(suite, "mappings", 10);
 
     tcase_add_test(tcase, the_file_is_sealed);
+    tcase_add_test(tcase, a_frozen_file_never_changes);
     tcase_add_test(tcase, the_file_has_its_name);
     tcase_add_test(tcase, mappings_share_the_file);
     tcase_add_test(tcase, private_memory_is_zero);
