@@ -128,6 +128,8 @@ describe_wait(const struct slot_hot *hot, weft_worker *out)
         text_add(&text, "the end of %llu", (unsigned long long)object);
     else if (kind == SLOT_WAIT_ANY)
         text_add(&text, "any of %llu", (unsigned long long)object);
+    else if (kind == SLOT_WAIT_PIPE)
+        text_add(&text, "the pipe %llu", (unsigned long long)object);
     else if (object)
         text_add(&text, "0x%llx", (unsigned long long)object);
 }

@@ -96,6 +96,7 @@ enum slot_wait {
     SLOT_WAIT_SCOPE,
     SLOT_WAIT_ANY,
     SLOT_WAIT_WORK, /* the library's own, between two tasks */
+    SLOT_WAIT_PIPE,
     SLOT_WAIT_MUTEX,
     SLOT_WAIT_READ, /* of a rwlock */
     SLOT_WAIT_WRITE,

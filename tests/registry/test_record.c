@@ -185,11 +185,9 @@ static const struct {
     uint64_t object;
     const char *text;
 } waits[] = {
-    {SLOT_WAIT_SLEEP, 0, "time"},
-    {SLOT_WAIT_ANY, 12, "any of 12"},
-    {SLOT_WAIT_JOIN, 831, "the end of 831"},
-    {SLOT_WAIT_NONE, 0, ""},
-    {9999, 0xabc0, "0xabc0"},
+    {SLOT_WAIT_SLEEP, 0, "time"},      {SLOT_WAIT_ANY, 12, "any of 12"},
+    {SLOT_WAIT_PIPE, 7, "the pipe 7"}, {SLOT_WAIT_JOIN, 831, "the end of 831"},
+    {SLOT_WAIT_NONE, 0, ""},           {9999, 0xabc0, "0xabc0"},
 };
 
 START_TEST(a_wait_is_told)
