@@ -4,6 +4,7 @@
 #define WEFT_WEFT_H
 
 #include <weft/job.h>
+#include <weft/pipe.h>
 #include <weft/runtime.h>
 #include <weft/scope.h>
 #include <weft/status.h>
