@@ -127,6 +127,17 @@ FAILS(os_send,
 FAILS(os_receive,
       (int end, void *data, size_t size, int *fds, unsigned *fd_count),
       (end, data, size, fds, fd_count), -ENOMEM)
+FAILS(os_packet_send, (int end, const struct os_packet *packet), (end, packet),
+      -EAGAIN, -ETOOMANYREFS, -ENOBUFS, -EMSGSIZE)
+FAILS(os_packet_peek, (int end, struct os_packet *packet), (end, packet),
+      -ENOMEM, -ECONNRESET, -EAGAIN)
+FAILS(os_packet_take, (int end, struct os_packet *packet), (end, packet),
+      -ENOMEM, -EAGAIN)
+FAILS(os_pair_check, (int fd), (fd), -EPERM)
+FAILS(os_pair_lock, (int end), (end), -ENOLCK, -EAGAIN)
+FAILS(os_memfd_frozen, (const char *name, const void *data, size_t size),
+      (name, data, size), -EMFILE, -ENOMEM, -ENOSPC)
+FAILS(os_file_read, (int fd, void *out, size_t size), (fd, out, size), -EIO)
 FAILS(os_open_null, (void), (), -EMFILE, -ENOENT)
 FAILS(os_open_directory, (const char *path), (path), -EMFILE, -EACCES)
 FAILS(os_copy_fd, (int fd, int lowest), (fd, lowest), -EMFILE)
@@ -155,6 +166,20 @@ FAILS(os_move, (int from, int to), (from, to), -EBUSY)
 FAILS(os_cpu_restrict, (const unsigned *cpus, size_t count), (cpus, count),
       -EINVAL)
 FAILS(os_running, (void), (), -EMFILE)
+
+int64_t __real_os_memfd_frozen_size(int fd);
+int64_t __wrap_os_memfd_frozen_size(int fd);
+
+int64_t
+__wrap_os_memfd_frozen_size(int fd)
+{
+    static const int errors[] = {-EBADMSG};
+    int error;
+
+    return strike("os_memfd_frozen_size", errors, 1, &error)
+               ? error
+               : __real_os_memfd_frozen_size(fd);
+}
 
 long __real_os_environment(char *out, size_t room);
 long __wrap_os_environment(char *out, size_t room);

@@ -355,6 +355,85 @@ a_descriptor(void)
     return fd < 0 ? fd : status;
 }
 
+/* A receive that failed has left the message where it was, unless it took it
+ * for forged. */
+static int
+receive(int end, weft_message *message)
+{
+    const weft_message room = *message;
+    const int status =
+        note(weft_pipe_receive(end, message, weft_in(PATIENCE / 2 * WEFT_MS)));
+
+    if (status < 0 && status != WEFT_EMISMATCH) {
+        child_expect(message->size == room.size);
+        child_expect(weft_pipe_receive(end, message, WEFT_FOREVER) == 0);
+    }
+    return status;
+}
+
+static int
+send_late(weft_call *call)
+{
+    const int *end = call->arg;
+
+    atomic_fetch_add(&seen->ran, 1);
+    (void)weft_sleep(weft_in(WEFT_MS));
+    if (note(weft_pipe_send(*end, &(weft_message){.size = 0}, WEFT_FOREVER)) <
+        0)
+        child_expect(weft_pipe_send(*end, &(weft_message){.size = 0},
+                                    WEFT_FOREVER) == 0);
+    return 0;
+}
+
+static int
+pass(const int ends[2], size_t size, size_t fd_count)
+{
+    static char bytes[100000], room[sizeof bytes];
+    int fds[WEFT_PIPE_FDS];
+
+    for (size_t i = 0; i < fd_count; i++)
+        fds[i] = ends[0];
+    weft_message message = {bytes, size, fds, fd_count};
+    int status = note(weft_pipe_send(ends[0], &message, WEFT_FOREVER));
+
+    if (status < 0)
+        return status;
+    message = (weft_message){room, sizeof room, fds, WEFT_PIPE_FDS};
+    status = receive(ends[1], &message);
+    if (status == WEFT_EMISMATCH)
+        return status;
+    child_expect(message.size == size && message.fd_count == fd_count);
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
+    return status;
+}
+
+static int
+a_pipe(void)
+{
+    weft_job *job = NULL;
+    int ends[2], late = 0;
+    int status = note(weft_pipe_open(ends));
+
+    if (status < 0)
+        return status;
+    status = either(status, pass(ends, 10, 2));
+    status = either(status, pass(ends, 100000, 2));
+    status = either(status, pass(ends, 100000, WEFT_PIPE_FDS));
+    const int started = start(&job, WEFT_THREAD,
+                              &(weft_task){.fn = send_late, WEFT_ARG(ends[0])});
+
+    if (started == 0) {
+        weft_message none = {0};
+
+        late = receive(ends[1], &none);
+        late = either(late, finish(job));
+    }
+    close(ends[0]);
+    close(ends[1]);
+    return either(status, either(started, late));
+}
+
 static const struct scenario {
     const char *name;
     int (*run)(void);
@@ -373,6 +452,7 @@ static const struct scenario {
     {"the runtime", the_runtime},
     {"a foreign thread", a_foreign_thread},
     {"a descriptor", a_descriptor},
+    {"a pipe", a_pipe},
 };
 
 /* --- one run, in a process of its own */
