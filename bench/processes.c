@@ -16,8 +16,8 @@
 enum {
     MIB = 1 << 20,
     PAGE = 4096,
-    LOOK = 20000, /* ns */
-    KILLS = 200,     /* of small workers */
+    LOOK = 20000,     /* ns */
+    KILLS = 200,      /* of small workers */
     LARGE_KILLS = 100 /* of those that hold a GiB */
 };
 
