@@ -3,10 +3,17 @@
 #ifndef WEFT_WEFT_H
 #define WEFT_WEFT_H
 
+#include <weft/barrier.h>
+#include <weft/cond.h>
+#include <weft/event.h>
 #include <weft/job.h>
+#include <weft/mutex.h>
+#include <weft/once.h>
 #include <weft/pipe.h>
 #include <weft/runtime.h>
+#include <weft/rwlock.h>
 #include <weft/scope.h>
+#include <weft/semaphore.h>
 #include <weft/status.h>
 #include <weft/task.h>
 #include <weft/time.h>

@@ -48,6 +48,12 @@ header(void)
     return (struct registry_header *)(void *)registry.base;
 }
 
+struct registry_header *
+registry_header_of(void)
+{
+    return registry.base ? header() : NULL;
+}
+
 static _Atomic uint32_t *
 owners(void)
 {
@@ -328,6 +334,16 @@ claim_block(void)
                    registry.blocks * SLOT_BLOCK - 1);
 }
 
+static void
+note_used(unsigned block, unsigned s)
+{
+    uint8_t now = atomic_load(&header()->used[block]);
+
+    while (now <= s && !atomic_compare_exchange_weak(&header()->used[block],
+                                                     &now, (uint8_t)(s + 1)))
+        ;
+}
+
 static struct slot *
 take_slot(void)
 {
@@ -342,8 +358,10 @@ take_slot(void)
             /* acquire: pairs with release in registry_release */
             if (atomic_compare_exchange_weak_explicit(
                     &vacant[b], &bits, bits & ~(UINT64_C(1) << s),
-                    memory_order_acquire, memory_order_relaxed))
+                    memory_order_acquire, memory_order_relaxed)) {
+                note_used(b, s);
                 return slot_at(b * SLOT_BLOCK + s);
+            }
         }
     }
     return NULL;
@@ -366,8 +384,8 @@ clear_hot(struct slot_hot *hot)
 static uint32_t
 new_owner(const struct slot *slot)
 {
-    const uint32_t claim = atomic_fetch_add_explicit(&header()->claims, 1,
-                                                     memory_order_relaxed);
+    const uint32_t claim =
+        atomic_fetch_add_explicit(&header()->claims, 1, memory_order_relaxed);
 
     return registry_id(slot) | (claim & 0x3fff) << 16;
 }
@@ -446,6 +464,48 @@ registry_slot(unsigned id)
     return id && id < registry.blocks * SLOT_BLOCK ? slot_at(id) : NULL;
 }
 
+static unsigned
+used_of(unsigned block)
+{
+    return atomic_load_explicit(&header()->used[block], memory_order_acquire);
+}
+
+static bool
+is_owned(const struct slot *slot)
+{
+    return atomic_load_explicit(&slot->owner, memory_order_acquire) != 0;
+}
+
+void
+registry_each_condemned(int pid, void (*fn)(const struct slot *slot))
+{
+    const uint32_t owner = (uint32_t)pid | CONDEMNED;
+
+    for (unsigned b = 0; b < registry.blocks; b++) {
+        if (atomic_load_explicit(&owners()[b], memory_order_relaxed) != owner)
+            continue;
+        for (unsigned s = b == 0 ? 1 : 0; s < used_of(b); s++)
+            if (is_owned(slot_at(b * SLOT_BLOCK + s)))
+                fn(slot_at(b * SLOT_BLOCK + s));
+    }
+}
+
+void
+registry_each_living(void (*fn)(const struct slot *slot, void *context),
+                     void *context)
+{
+    for (unsigned b = 0; b < registry.blocks; b++) {
+        if (atomic_load_explicit(&owners()[b], memory_order_acquire) == 0)
+            continue;
+        for (unsigned s = b == 0 ? 1 : 0; s < used_of(b); s++) {
+            const struct slot *slot = slot_at(b * SLOT_BLOCK + s);
+
+            if (is_owned(slot) && !(atomic_load(&slot->certificate) & OS_DIED))
+                fn(slot, context);
+        }
+    }
+}
+
 const struct slot *
 registry_owner_slot(uint32_t owner)
 {
@@ -465,9 +525,9 @@ registry_owner_lives(uint32_t owner)
 
     if (owner & REGISTRY_NO_SLOT)
         return os_thread_lives((int)(owner & ~REGISTRY_NO_SLOT));
-    return slot && !(atomic_load_explicit(&slot->certificate,
-                                          memory_order_acquire) &
-                     OS_DIED);
+    return slot &&
+           !(atomic_load_explicit(&slot->certificate, memory_order_acquire) &
+             OS_DIED);
 }
 
 int
@@ -477,9 +537,9 @@ registry_owner_tid(uint32_t owner)
 
     if (owner & REGISTRY_NO_SLOT)
         return (int)(owner & ~REGISTRY_NO_SLOT);
-    return slot ? atomic_load_explicit(&slot->identity.tid,
-                                       memory_order_relaxed)
-                : 0;
+    return slot
+               ? atomic_load_explicit(&slot->identity.tid, memory_order_relaxed)
+               : 0;
 }
 
 struct slot *

@@ -2,6 +2,7 @@
 #ifndef REGISTRY_REGISTRY_H
 #define REGISTRY_REGISTRY_H
 
+#include "base/text.h"
 #include "registry/slot.h"
 
 #include <stdbool.h>
@@ -20,6 +21,8 @@ int registry_fd(void); /* -1: not open */
  * a worker of the program, which goes on in the same file; else a program of
  * its own, which must open another. */
 void registry_forked(bool ours);
+
+struct registry_header *registry_header_of(void); /* NULL: not open */
 
 /* A cleared slot of this process, from any thread. NULL: all are taken, or no
  * memory (why says which). */
@@ -41,8 +44,23 @@ bool registry_owner_lives(uint32_t owner);
 const struct slot *registry_owner_slot(uint32_t owner);
 int registry_owner_tid(uint32_t owner); /* 0: it has gone */
 
+/* "'flusher' (pid 831, tid 833)"; a process's main thread goes by its name.
+ * False: the slot is empty. */
+bool registry_line(const struct slot *slot, char out[TEXT_NAME]);
+
+/* Keeps this of a thread that ended holding something, for the next taker's
+ * sentence; the last few. False: it is not known. */
+void registry_bury(const struct slot *slot);
+bool registry_obituary(uint32_t owner, char out[TEXT_NAME]);
+
 /* Slot `id` of whatever process, to be read; NULL when there is none. */
 const struct slot *registry_slot(unsigned id);
+
+/* Calls fn for each slot of a condemned process's; of a thread of any process
+ * that lives. */
+void registry_each_condemned(int pid, void (*fn)(const struct slot *slot));
+void registry_each_living(void (*fn)(const struct slot *slot, void *context),
+                          void *context);
 
 /* The used slot of this process with the least id above `after`, or NULL. */
 struct slot *registry_next(unsigned after);

@@ -72,10 +72,9 @@ set_name(weft_worker *record, const char *name)
 static void
 set_owner(struct self *self)
 {
-    self->owner = self->slot
-                      ? atomic_load_explicit(&self->slot->owner,
-                                             memory_order_relaxed)
-                      : REGISTRY_NO_SLOT | (uint32_t)self->record.tid;
+    self->owner = self->slot ? atomic_load_explicit(&self->slot->owner,
+                                                    memory_order_relaxed)
+                             : REGISTRY_NO_SLOT | (uint32_t)self->record.tid;
 }
 
 void

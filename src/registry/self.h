@@ -22,12 +22,13 @@ struct self {
     struct weft_job *job;  /* that it runs; worker/ */
     struct at_end *at_end; /* worker/at_end.c */
     _Atomic uint32_t
-        hint;     /* wait/policy.h, for words that are waited on once */
+        hint;       /* wait/policy.h, for words that are waited on once */
     uint32_t owner; /* what locks say while it holds them: slot->owner, or
                        REGISTRY_NO_SLOT | tid */
-    bool certified; /* wait/certificate.h */
-    bool counted; /* in wait/policy.c's number of active threads */
-    bool heap;    /* to be freed with the thread */
+    _Atomic uint32_t owed; /* sync/semaphore.c */
+    bool certified;        /* wait/certificate.h */
+    bool counted;          /* in wait/policy.c's number of active threads */
+    bool heap;             /* to be freed with the thread */
 };
 
 extern _Thread_local struct self *self_here;

@@ -34,10 +34,19 @@ enum {
     LABEL_SIZE = 512, /* bytes apart */
     LABEL_PAGE = 8,   /* labels a page */
     LABEL_PAGES = LABEL_MOST / LABEL_PAGE,
+    REGISTRY_OBITUARIES = 8,
     REGISTRY_VERSION = 1
 };
 
 #define REGISTRY_MAGIC UINT64_C(0x7466657765726567) /* "geweft", reversed */
+
+/* Of a thread that ended holding something. Torn ones do no harm: the text is
+ * for people. */
+struct registry_obituary {
+    _Atomic uint32_t owner; /* 0 while it is written */
+    _Atomic uint32_t unused;
+    _Atomic uint64_t text[32];
+};
 
 struct registry_header {
     uint64_t magic;
@@ -51,6 +60,11 @@ struct registry_header {
     int64_t made;             /* monotonic */
     _Atomic uint32_t control; /* asked of the program from outside */
     _Atomic uint32_t claims;  /* of slots, ever */
+    _Atomic uint32_t buried;  /* obituaries, ever */
+    _Atomic uint8_t used[SLOT_BLOCKS]; /* slots of each block that were ever
+                                          claimed lie below it; reading others
+                                          would give them memory */
+    struct registry_obituary obituaries[REGISTRY_OBITUARIES]; /* a ring */
 };
 
 enum slot_flags {
@@ -101,6 +115,7 @@ enum slot_wait {
     SLOT_WAIT_READ, /* of a rwlock */
     SLOT_WAIT_WRITE,
     SLOT_WAIT_COND,
+    SLOT_WAIT_NOTIFY, /* no wait: a call on a condition */
     SLOT_WAIT_SEMAPHORE,
     SLOT_WAIT_EVENT,
     SLOT_WAIT_BARRIER,

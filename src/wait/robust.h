@@ -27,9 +27,8 @@ robust_try(struct wait_word *lock, uint32_t owner)
     uint32_t free = 0;
 
     /* acquire: pairs with the exchange in robust_give */
-    return atomic_compare_exchange_strong_explicit(&lock->value, &free, owner,
-                                                   memory_order_acquire,
-                                                   memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(
+        &lock->value, &free, owner, memory_order_acquire, memory_order_relaxed);
 }
 
 /* Takes the lock on these terms, of which `lock` and `owner` are filled in. 0;

@@ -80,8 +80,8 @@ gather(struct os_wait *out, const struct wait_word *word, uint32_t old,
 
     out[count++] = (struct os_wait){&word->value, old, terms->shared};
     if (holder)
-        out[count++] = (struct os_wait){&holder->certificate,
-                                        atomic_load(&holder->certificate), true};
+        out[count++] = (struct os_wait){
+            &holder->certificate, atomic_load(&holder->certificate), true};
     for (; stop && count < CHAIN; stop = stop->outer)
         out[count++] = (struct os_wait){stop->asked, 0, stop->remote};
     *all = stop == NULL;
@@ -102,8 +102,8 @@ sleep_once(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
     bool all;
     const unsigned count = gather(waits, word, old, terms, &all);
     const int64_t now = os_now();
-    const int64_t whole = terms->shared ? least(terms->until, now + NET)
-                                        : terms->until;
+    const int64_t whole =
+        terms->shared ? least(terms->until, now + NET) : terms->until;
     const int64_t sliced = least(terms->until, now + SLICE);
 
     /* Once more, after its certificate's word was read. */
@@ -180,10 +180,9 @@ wait_while(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
     policy_enter(self);
     if (!terms->stubborn && stop_pending(self))
         return WEFT_ECANCELED;
-    if (terms->lock
-            ? policy_spin_lock(&word->value, old)
-            : policy_spin(&word->value, old,
-                          terms->once ? &self->hint : &word->hint))
+    if (terms->lock ? policy_spin_lock(&word->value, old)
+                    : policy_spin(&word->value, old,
+                                  terms->once ? &self->hint : &word->hint))
         return 0;
     return park(word, old, terms);
 }

@@ -22,9 +22,9 @@ struct wait_word {
 };
 
 struct wait_terms {
-    int64_t until;             /* OS_NEVER: no deadline; <= 0: do not wait */
-    bool stubborn;             /* a stop does not end it */
-    bool shared;               /* other processes use the word */
+    int64_t until;  /* OS_NEVER: no deadline; <= 0: do not wait */
+    bool stubborn;  /* a stop does not end it */
+    bool shared;    /* other processes use the word */
     bool lock;      /* the word is a lock's: spun on only for a moment */
     uint32_t owner; /* of the lock: seen from outside; where it is shared his
                        death ends the wait; 0 = none */
@@ -35,10 +35,10 @@ struct wait_terms {
 };
 
 /* Waits while word->value == old. 0: it has changed (acquire), or, where the
- * word is shared, a second has passed and the caller should look whether whoever
- * was to change it is dead; WEFT_ETIMEDOUT; WEFT_ECANCELED; WEFT_OWNER_DIED: the
- * owner can unlock no longer and the value is still old. A change is seen before
- * a stop, and a stop before the deadline. */
+ * word is shared, a second has passed and the caller should look whether
+ * whoever was to change it is dead; WEFT_ETIMEDOUT; WEFT_ECANCELED;
+ * WEFT_OWNER_DIED: the owner can unlock no longer and the value is still old. A
+ * change is seen before a stop, and a stop before the deadline. */
 int wait_while(struct wait_word *word, uint32_t old,
                const struct wait_terms *terms);
 

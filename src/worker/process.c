@@ -4,6 +4,7 @@
 
 #include "base/why.h"
 #include "registry/registry.h"
+#include "sync/recover.h"
 #include "wait/any.h"
 #include "worker/groups.h"
 #include "worker/outcome.h"
@@ -270,8 +271,10 @@ process_ended(weft_job *job)
      * have been reaped by a waitpid elsewhere in the program. */
     const bool ours = os_pidfd_signal(process->pidfd, 0) != -ESRCH;
 
-    if (ours)
+    if (ours) {
         registry_condemn(pid);
+        recover_process(pid);
+    }
     groups_leave(process->place, ours ? pid : 0);
     (void)os_pidfd_reap(process->pidfd, &end);
     lock_take(&job->lock);

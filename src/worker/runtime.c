@@ -1,8 +1,10 @@
 #include "worker/runtime.h"
 
+#include "base/misuse.h"
 #include "base/why.h"
 #include "os/os.h"
 #include "registry/registry.h"
+#include "sync/recover.h"
 #include "wait/bell.h"
 #include "wait/certificate.h"
 #include "worker/at_end.h"
@@ -38,6 +40,8 @@ static void
 thread_ends(struct self *self)
 {
     at_end_run(self);
+    if (self->slot)
+        recover_self(self->slot);
     certificate_end(self);
     policy_leave(self);
 }
@@ -348,6 +352,7 @@ weft_init(const weft_options *options)
         return status;
     if (options) {
         runtime.options = *options;
+        misuse_set_hook(options->on_misuse);
         runtime.options.quiet = options->quiet || wants_quiet();
     }
     if (options && options->argv)

@@ -1,0 +1,221 @@
+/* The word is a robust lock's (wait/robust.h): the taker's own word, so that
+ * one compare-and-swap takes it and says who holds it. */
+#include "sync/mutex.h"
+
+#include "base/why.h"
+#include "os/os.h"
+#include "registry/registry.h"
+#include "sync/held.h"
+#include "sync/object.h"
+#include "sync/recover.h"
+#include "wait/robust.h"
+
+#include <weft/mutex.h>
+#include <weft/status.h>
+
+#include <limits.h>
+
+_Static_assert(sizeof(weft_mutex) == 16, "a mutex is four words");
+
+static struct wait_word *
+word_of(weft_mutex *mutex)
+{
+    return (struct wait_word *)(void *)mutex->internal_word;
+}
+
+static bool
+is_shared(const weft_mutex *mutex)
+{
+    return object_is_shared(mutex->shared, mutex);
+}
+
+static unsigned
+kind_of(bool shared)
+{
+    return SLOT_WAIT_MUTEX | (shared ? SLOT_SHARED : 0);
+}
+
+/* The calling thread holds it already. */
+static int
+lock_again(weft_mutex *mutex)
+{
+    char name[TEXT_NAME];
+
+    if (!mutex->recursive)
+        return why_set(WEFT_EDEADLK, "the caller holds %s already",
+                       object_name(mutex, name));
+    if (mutex->internal_depth == UINT16_MAX)
+        return why_set(WEFT_EOVERFLOW, "%s was locked 65,536 times",
+                       object_name(mutex, name));
+    mutex->internal_depth++;
+    return 0;
+}
+
+static int
+owner_died(weft_mutex *mutex, uint32_t dead)
+{
+    char name[TEXT_NAME], who[TEXT_NAME];
+
+    mutex->internal_depth = 0;
+    return why_set(WEFT_OWNER_DIED, "%s ended holding %s",
+                   object_owner(dead, who), object_name(mutex, name));
+}
+
+/* May others see that it is held? A status. */
+static int
+enter(struct self *self, const weft_mutex *mutex)
+{
+    char name[TEXT_NAME];
+    const int status = robust_enter(self);
+
+    if (status < 0 || held_has_room(self))
+        return status;
+    return why_set(WEFT_EAGAIN,
+                   "the caller holds %d shared objects; %s would be one more",
+                   SLOT_HELD, object_name(mutex, name));
+}
+
+static int
+take(weft_mutex *mutex, struct self *self, struct wait_terms *terms)
+{
+    uint32_t dead = 0;
+
+    if (terms->shared)
+        call_begin(self, mutex, SLOT_WAIT_MUTEX);
+    const int status = robust_take_until(word_of(mutex), self, terms, &dead);
+
+    if (terms->shared)
+        call_end(self);
+    if (status == WEFT_OWNER_DIED)
+        return owner_died(mutex, dead);
+    return status < 0 ? object_failed(status, "weft_mutex_lock_until", mutex)
+                      : 0;
+}
+
+static int
+lock_slow(weft_mutex *mutex, struct self *self, int64_t until, bool stubborn,
+          const void *site)
+{
+    struct wait_terms terms = {.until = until,
+                               .stubborn = stubborn,
+                               .shared = is_shared(mutex),
+                               .kind = SLOT_WAIT_MUTEX,
+                               .object = mutex};
+    int status = terms.shared ? enter(self, mutex) : 0;
+
+    if (status < 0)
+        return status;
+    if (mutex_is_mine(mutex, self))
+        return lock_again(mutex);
+    status = take(mutex, self, &terms);
+    if (status >= 0)
+        held_add(self, mutex, kind_of(terms.shared), site);
+    return status;
+}
+
+/* Free, and known to be within the thread's means. */
+static inline bool
+lock_fast(weft_mutex *mutex, struct self *self, const void *site)
+{
+    const bool shared = is_shared(mutex);
+
+    if (shared && (!self->certified || !held_has_place(self->slot)))
+        return false;
+    if (!robust_try(word_of(mutex), self->owner))
+        return false;
+    held_add(self, mutex, kind_of(shared), site);
+    return true;
+}
+
+int
+weft_mutex_lock(weft_mutex *mutex)
+{
+    struct self *self = self_get();
+    const void *site = __builtin_return_address(0);
+
+    if (lock_fast(mutex, self, site))
+        return 0;
+    const int status = lock_slow(mutex, self, OS_NEVER, true, site);
+
+    if (status < 0)
+        object_misused("weft_mutex_lock", mutex, site, weft_why());
+    return status;
+}
+
+int
+weft_mutex_lock_until(weft_mutex *mutex, weft_time deadline)
+{
+    struct self *self = self_get();
+    const void *site = __builtin_return_address(0);
+
+    if (!mutex)
+        return why_set(WEFT_EINVAL, "weft_mutex_lock_until: mutex is NULL");
+    if (lock_fast(mutex, self, site))
+        return 0;
+    return lock_slow(mutex, self, deadline.ns, false, site);
+}
+
+void
+weft_mutex_unlock(weft_mutex *mutex)
+{
+    struct self *self = self_get();
+
+    if (!mutex_is_mine(mutex, self))
+        object_misused("weft_mutex_unlock", mutex, __builtin_return_address(0),
+                       "the caller does not hold it");
+    if (mutex->internal_depth > 0) {
+        mutex->internal_depth--;
+        return;
+    }
+    mutex_give(mutex, self);
+}
+
+/* A thread that is killed in between still says that it holds the mutex, by
+ * which those are woken whom it did not wake. */
+void
+mutex_give(weft_mutex *mutex, struct self *self)
+{
+    robust_give(word_of(mutex), is_shared(mutex));
+    held_remove(self, mutex);
+}
+
+bool
+mutex_is_mine(const weft_mutex *mutex, const struct self *self)
+{
+    return atomic_load_explicit(
+               (const _Atomic uint32_t *)&mutex->internal_word[0],
+               memory_order_relaxed) == self->owner;
+}
+
+int
+mutex_take_back(weft_mutex *mutex, struct self *self, const void *site)
+{
+    return lock_slow(mutex, self, OS_NEVER, true, site);
+}
+
+int
+weft_mutex_holder(const weft_mutex *mutex)
+{
+    const uint32_t owner =
+        atomic_load_explicit((const _Atomic uint32_t *)&mutex->internal_word[0],
+                             memory_order_relaxed);
+
+    return owner ? registry_owner_tid(owner) : 0;
+}
+
+/* The dead holder is found by his certificate; who was woken and died left the
+ * lock to somebody who sleeps. */
+static void
+recover(void *object, const struct slot *dead, uint32_t ticket)
+{
+    (void)dead;
+    (void)ticket;
+    os_futex_wake(&word_of(object)->value, INT_MAX, true);
+}
+
+__attribute__((constructor)) static void
+teach(void)
+{
+    recover_teach(SLOT_WAIT_MUTEX, recover,
+                  offsetof(weft_mutex, internal_word));
+}

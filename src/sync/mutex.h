@@ -1,0 +1,16 @@
+/* What a condition needs of a mutex. */
+#ifndef SYNC_MUTEX_H
+#define SYNC_MUTEX_H
+
+#include "registry/self.h"
+
+#include <weft/mutex.h>
+
+bool mutex_is_mine(const weft_mutex *mutex, const struct self *self);
+
+/* Gives it back however often it was locked; and takes it again, once: 0,
+ * WEFT_OWNER_DIED, or a failure, by which it is not held. */
+void mutex_give(weft_mutex *mutex, struct self *self);
+int mutex_take_back(weft_mutex *mutex, struct self *self, const void *site);
+
+#endif

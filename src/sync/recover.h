@@ -1,0 +1,26 @@
+/* Making right what a dead thread was doing with shared objects, and giving
+ * back what it held. Each kind of object says how, and must bear to be asked
+ * twice: whoever recovers may be killed too. */
+#ifndef SYNC_RECOVER_H
+#define SYNC_RECOVER_H
+
+#include "registry/slot.h"
+
+#include <stdint.h>
+
+/* The thread of the slot has died in a call on the object (`ticket` is the
+ * call's), or holding it. Changes the object so that others go on, and wakes
+ * who must look again. */
+typedef void recover_fn(void *object, const struct slot *dead, uint32_t ticket);
+
+/* `word`: how far in the object its sleepers' word lies. */
+void recover_teach(unsigned kind, recover_fn *fn, size_t word);
+
+/* All slots of the process, which is condemned (registry.h) and not yet
+ * reclaimed. */
+void recover_process(int pid);
+
+/* The calling thread's slot, which is about to go to another. */
+void recover_self(struct slot *slot);
+
+#endif
