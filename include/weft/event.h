@@ -7,8 +7,8 @@
 
 typedef struct weft_event {
     bool shared;
-    uint32_t internal_word[4];
-    uintptr_t internal_watches;
+    uint32_t internal_word[6];
+    uintptr_t internal_watches[2];
 } weft_event;
 
 WEFT_BEGIN

@@ -10,6 +10,7 @@
 
 struct stop;
 struct at_end;
+struct sentry;
 
 /* All fields: written by the thread itself, or by who makes the block before
  * the thread runs. */
@@ -19,6 +20,7 @@ struct self {
     struct stop *stop;     /* wait/stop.h; NULL: nobody can stop this thread */
     unsigned shield;       /* depth of weft_shield */
     int bell;              /* wait/bell.h: eventfd, -1 until first used */
+    struct sentry *sentry; /* wait/sentry.h; NULL until first used */
     struct weft_job *job;  /* that it runs; worker/ */
     struct at_end *at_end; /* worker/at_end.c */
     _Atomic uint32_t

@@ -3,11 +3,13 @@
 #include "base/why.h"
 #include "os/os.h"
 #include "wait/bell.h"
+#include "wait/sentry.h"
 
 #include <weft/status.h>
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     POLLING = 1,
@@ -23,6 +25,14 @@ struct any {
     size_t *indices;
     unsigned poll_count; /* without the bell */
     struct waiter waiter;
+    /* The words of sources that other processes use, after the waiter's own. */
+    struct os_wait words[1 + ANY_SHARED];
+    unsigned word_count;
+};
+
+enum {
+    NET = 1000000000, /* ns: the longest sleep on shared words */
+    SLICE = 10000000  /* ns, where not all words fit into one sleep */
 };
 
 void
@@ -93,6 +103,10 @@ watch_all(struct any *any, bool on)
 
         if (!source->kind)
             continue;
+        if (source->shared) {
+            atomic_fetch_add(&source->shared->parked, on ? 1 : UINT32_MAX);
+            continue;
+        }
         if (!on) {
             source->kind->unwatch(source->object, &source->watch);
             continue;
@@ -117,6 +131,22 @@ poll_once(struct any *any, int64_t until, size_t *nearest)
     return status;
 }
 
+/* What the shared words say before the sources are looked at. */
+static void
+note_words(struct any *any)
+{
+    any->words[0] = (struct os_wait){
+        &any->waiter.word.value, atomic_load(&any->waiter.word.value), false};
+    any->word_count = 1;
+    for (size_t i = 0; i < any->count; i++) {
+        const struct wait_word *word = any->sources[i].shared;
+
+        if (word)
+            any->words[any->word_count++] =
+                (struct os_wait){&word->value, atomic_load(&word->value), true};
+    }
+}
+
 /* Sleeps in poll, the bell among the descriptors. */
 static int
 wait_polling(struct any *any, const struct wait_terms *terms, size_t *nearest)
@@ -130,6 +160,9 @@ wait_polling(struct any *any, const struct wait_terms *terms, size_t *nearest)
     stop_listen(self, any->waiter.bell);
     atomic_fetch_or(&any->waiter.word.value, POLLING);
     for (;;) {
+        note_words(any);
+        if (any->word_count > 1)
+            sentry_post(self, any->words + 1, any->word_count - 1);
         status = look(any, nearest);
         if (status < 0 || *nearest < any->count)
             break;
@@ -141,6 +174,8 @@ wait_polling(struct any *any, const struct wait_terms *terms, size_t *nearest)
             break;
     }
     atomic_fetch_and(&any->waiter.word.value, ~(uint32_t)POLLING);
+    if (any->word_count > 1)
+        sentry_recall(self);
     stop_ignore(self);
     os_event_clear(any->waiter.bell);
     policy_wakes(self);
@@ -148,17 +183,68 @@ wait_polling(struct any *any, const struct wait_terms *terms, size_t *nearest)
     return status;
 }
 
-/* Sleeps on the waiter's word alone. */
+/* The waiter's word, the shared ones, and the thread's stop words; where those
+ * do not fit they are looked at in slices. */
+static int
+sleep_on_words(struct any *any, const struct wait_terms *terms)
+{
+    struct self *self = self_here;
+    struct os_wait words[OS_WAITS];
+    unsigned count = any->word_count;
+    const struct stop *stop = self->shield ? NULL : self->stop;
+
+    memcpy(words, any->words, count * sizeof *words);
+    for (; stop && count < OS_WAITS; stop = stop->outer)
+        words[count++] = (struct os_wait){stop->asked, 0, stop->remote};
+    const int64_t now = os_now();
+    const int64_t slice = now + (stop ? SLICE : NET);
+
+    if (stop_pending(self))
+        return WEFT_ECANCELED;
+    if (terms->until != OS_NEVER && now >= terms->until)
+        return WEFT_ETIMEDOUT;
+    if (os_futex_wait_any(words, count,
+                          slice < terms->until ? slice : terms->until) ==
+        -ENOSYS)
+        (void)os_futex_wait(
+            words[0].word, words[0].old,
+            now + SLICE < terms->until ? now + SLICE : terms->until, false);
+    return 0;
+}
+
+static int
+wait_on_words(struct any *any, const struct wait_terms *terms)
+{
+    struct self *self = self_get();
+
+    policy_enter(self);
+    for (unsigned i = 0; i < any->word_count; i++)
+        if (atomic_load(any->words[i].word) != any->words[i].old)
+            return 0;
+    atomic_fetch_add(&any->waiter.word.parked, 1);
+    wait_publish(self, terms);
+    policy_sleeps(self);
+    const int status = sleep_on_words(any, terms);
+
+    policy_wakes(self);
+    wait_withdraw(self);
+    atomic_fetch_sub(&any->waiter.word.parked, 1);
+    return status;
+}
+
+/* Sleeps on the waiter's word, and on those of shared sources. */
 static int
 wait_on_word(struct any *any, const struct wait_terms *terms, size_t *nearest)
 {
     for (;;) {
-        const uint32_t old = atomic_load(&any->waiter.word.value);
+        note_words(any);
         int status = look(any, nearest);
 
         if (status < 0 || *nearest < any->count)
             return status;
-        status = wait_while(&any->waiter.word, old, terms);
+        status = any->word_count > 1
+                     ? wait_on_words(any, terms)
+                     : wait_while(&any->waiter.word, any->words[0].old, terms);
         if (status < 0) {
             /* What became ready at the last moment is not lost. */
             const int last = look(any, nearest);
@@ -188,6 +274,36 @@ gather_fds(struct any *any)
     return any->waiter.bell < 0 ? any->waiter.bell : 0;
 }
 
+/* A status. */
+static int
+find_shared(struct any_source *sources, size_t count)
+{
+    unsigned shared = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct any_source *source = &sources[i];
+
+        source->shared = source->kind && source->kind->shared
+                             ? source->kind->shared(source->object)
+                             : NULL;
+        shared += source->shared != NULL;
+    }
+    return shared <= ANY_SHARED
+               ? 0
+               : why_set(WEFT_EINVAL,
+                         "%u sources are shared between processes; %d may be",
+                         shared, ANY_SHARED);
+}
+
+static bool
+has_shared(const struct any *any)
+{
+    for (size_t i = 0; i < any->count; i++)
+        if (any->sources[i].shared)
+            return true;
+    return false;
+}
+
 int
 any_wait(struct any_source *sources, size_t count, size_t from,
          const struct wait_terms *terms)
@@ -197,7 +313,12 @@ any_wait(struct any_source *sources, size_t count, size_t from,
     size_t nearest = count;
 
     self_get();
-    int status = gather_fds(&any);
+    int status = find_shared(sources, count);
+
+    if (status == 0)
+        status = gather_fds(&any);
+    if (status == 0 && any.polls && has_shared(&any))
+        status = sentry_get(self_here, any.waiter.bell);
 
     if (status < 0) {
         free(any.polls);

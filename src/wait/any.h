@@ -28,6 +28,14 @@ struct waitable {
     bool (*ready)(void *object);
     void (*watch)(void *object, struct watch *watch);
     void (*unwatch)(void *object, struct watch *watch);
+    /* Of an object that other processes use: the word that changes when it may
+     * have become ready; it is waited on in place of a watch. NULL: no other
+     * process uses it. The function may be NULL. */
+    struct wait_word *(*shared)(void *object);
+};
+
+enum {
+    ANY_SHARED = 127 /* sources that other processes use, at most */
 };
 
 /* One thing to wait for: an object, or a descriptor where `kind` is NULL. */
@@ -35,13 +43,14 @@ struct any_source {
     const struct waitable *kind;
     void *object;
     struct watch watch;
+    struct wait_word *shared; /* found by any_wait */
     int fd;
     bool readable, writable;
 };
 
 /* Waits until one is ready; the index of the first ready one at or after `from`
  * in a circle. WEFT_ETIMEDOUT, WEFT_ECANCELED, WEFT_EINVAL (a closed
- * descriptor), WEFT_ENOMEM, WEFT_EAGAIN. */
+ * descriptor, more than ANY_SHARED), WEFT_ENOMEM, WEFT_EAGAIN. */
 int any_wait(struct any_source *sources, size_t count, size_t from,
              const struct wait_terms *terms);
 

@@ -7,6 +7,7 @@
 #include "sync/recover.h"
 #include "wait/bell.h"
 #include "wait/certificate.h"
+#include "wait/sentry.h"
 #include "worker/at_end.h"
 #include "worker/outcome.h"
 #include "worker/process.h"
@@ -42,6 +43,7 @@ thread_ends(struct self *self)
     at_end_run(self);
     if (self->slot)
         recover_self(self->slot);
+    sentry_end(self);
     certificate_end(self);
     policy_leave(self);
 }
@@ -172,7 +174,8 @@ runtime_threads(void)
 
     for (;;) {
         const int count = os_threads_beside(thread_idle_count() +
-                                            service_runs() + bell_has_thread());
+                                            service_runs() + bell_has_thread() +
+                                            sentry_count());
 
         if (count <= 1 || os_now() >= until)
             return count;
@@ -314,6 +317,7 @@ runtime_forked(const char *name, int parent)
 
     policy_forked();
     bell_forked();
+    sentry_forked();
     service_forked(name == NULL);
     thread_forked();
     zygote_forked(name == NULL);

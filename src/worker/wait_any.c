@@ -1,5 +1,6 @@
 /* weft_wait_any: the kinds of sources, on top of any_wait. */
 #include "base/why.h"
+#include "sync/event.h"
 #include "wait/any.h"
 #include "worker/job.h"
 
@@ -39,7 +40,7 @@ job_unwatch(void *object, struct watch *watch)
     lock_give(&job->lock);
 }
 
-static const struct waitable jobs = {job_ready, job_watch, job_unwatch};
+static const struct waitable jobs = {job_ready, job_watch, job_unwatch, NULL};
 
 static int
 check(const weft_source *source, size_t index)
@@ -50,9 +51,9 @@ check(const weft_source *source, size_t index)
     if (set != 1)
         return why_set(WEFT_EINVAL, "source %zu names %s", index,
                        set ? "more than one thing" : "nothing to wait for");
-    if (source->queue || source->event)
-        return why_set(WEFT_ENOTSUP, "source %zu: %s are not built yet", index,
-                       source->queue ? "queues" : "events");
+    if (source->queue)
+        return why_set(WEFT_ENOTSUP, "source %zu: queues are not built yet",
+                       index);
     if (source->events & ~(WEFT_READABLE | WEFT_WRITABLE))
         return why_set(WEFT_EINVAL, "source %zu: unknown events 0x%x", index,
                        (unsigned)source->events);
@@ -70,8 +71,10 @@ translate(const weft_source *from, struct any_source *to, size_t count)
         if (status < 0)
             return status;
         to[i] = (struct any_source){
-            .kind = from[i].job ? &jobs : NULL,
-            .object = from[i].job,
+            .kind = from[i].job     ? &jobs
+                    : from[i].event ? &event_waitable
+                                    : NULL,
+            .object = from[i].job ? (void *)from[i].job : from[i].event,
             .fd = from[i].fd,
             .readable = from[i].events & WEFT_READABLE,
             .writable = from[i].events & WEFT_WRITABLE,

@@ -1,0 +1,26 @@
+/* A hidden thread that sleeps on words in place of a thread that polls, and
+ * rings its bell when one has changed: nothing can sleep on descriptors and on
+ * words at once. A thread gets one at its first need, and keeps it. */
+#ifndef WAIT_SENTRY_H
+#define WAIT_SENTRY_H
+
+#include "os/os.h"
+#include "registry/self.h"
+
+/* Makes the calling thread's, which rings `bell`. WEFT_ENOMEM, WEFT_EAGAIN. */
+int sentry_get(struct self *self, int bell);
+
+/* From now on it watches these words, until it has rung once, or is recalled;
+ * after that it touches none of them. Copied. */
+void sentry_post(struct self *self, const struct os_wait *words,
+                 unsigned count);
+void sentry_recall(struct self *self);
+
+/* Before the thread ends. */
+void sentry_end(struct self *self);
+
+/* How many run in this process. */
+int sentry_count(void);
+void sentry_forked(void);
+
+#endif
