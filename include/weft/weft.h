@@ -14,6 +14,7 @@
 #include <weft/rwlock.h>
 #include <weft/scope.h>
 #include <weft/semaphore.h>
+#include <weft/shared.h>
 #include <weft/status.h>
 #include <weft/task.h>
 #include <weft/time.h>

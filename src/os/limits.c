@@ -33,6 +33,16 @@ os_context_get(struct os_context *out)
     return 0;
 }
 
+uint64_t
+os_space_limit(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY
+               ? OS_NO_LIMIT
+               : limit.rlim_cur;
+}
+
 static int
 apply_limits(const struct os_context *want, const struct os_context *have)
 {

@@ -8,7 +8,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#    define MADV_POPULATE_WRITE 23
+#endif
 
 enum {
     SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL
@@ -151,6 +156,20 @@ os_map_part(void **out, size_t size, int fd, size_t offset, unsigned access)
 }
 
 int
+os_map_at(void *at, size_t size, int fd, unsigned access)
+{
+    void *got = mmap(at, size, protection(access),
+                     MAP_NORESERVE | MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+
+    if (got == MAP_FAILED)
+        return -errno;
+    if (got == at)
+        return 0;
+    munmap(got, size); /* a checker, or a kernel that knows no such flag */
+    return -EEXIST;
+}
+
+int
 os_map_private_at(void *at, size_t size)
 {
     void *got = mmap(at, size, PROT_READ | PROT_WRITE,
@@ -184,6 +203,12 @@ os_keep_out_of_core(void *at, size_t size)
 }
 
 void
+os_put_into_core(void *at, size_t size)
+{
+    madvise(at, size, MADV_DODUMP);
+}
+
+void
 os_keep_from_copies(void *at, size_t size, bool keep)
 {
     madvise(at, size, keep ? MADV_DONTFORK : MADV_DOFORK);
@@ -198,6 +223,36 @@ os_memfd_fill(int fd, size_t offset, size_t size)
         status = fallocate(fd, 0, (off_t)offset, (off_t)size) < 0 ? -errno : 0;
     while (status == -EINTR);
     return status;
+}
+
+/* A copy of nothing to where nothing is yet: a page that cannot be had is the
+ * call's error then, and not the death that a plain store would be. */
+static int
+touch_each(char *at, size_t size)
+{
+    static const char zero;
+    const struct iovec from = {(void *)(uintptr_t)&zero, 1};
+
+    for (size_t done = 0; done < size; done += OS_PAGE) {
+        const struct iovec to = {at + done, 1};
+
+        if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != 1)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+int
+os_fill_shared(void *at, size_t size)
+{
+    int status;
+
+    do
+        status = madvise(at, size, MADV_POPULATE_WRITE) < 0 ? -errno : 0;
+    while (status == -EINTR || status == -EAGAIN);
+    if (status == -EINVAL) /* before Linux 5.14 */
+        return touch_each(at, size);
+    return status == -EFAULT ? -ENOMEM : status;
 }
 
 int

@@ -259,6 +259,9 @@ int os_context_apply(const struct os_context *want,
 
 int os_nice(int nice);
 
+/* Bytes that the process may map in all, or OS_NO_LIMIT. */
+uint64_t os_space_limit(void);
+
 /* So many bytes of private memory more than it has now, and no more; a little
  * CPU time, then SIGXCPU. */
 int os_limit_memory(uint64_t bytes);
@@ -303,6 +306,9 @@ uint64_t os_memory_private(int statm);
 /* Gives a shared file's part its memory now: -ENOMEM, -ENOSPC, not a death. */
 int os_memfd_fill(int fd, size_t offset, size_t size);
 
+/* The same for a shared mapping's part, by who has not its descriptor. */
+int os_fill_shared(void *at, size_t size);
+
 /* Makes a shared mapping longer; it may move. */
 int os_map_extend(void **at, size_t size, size_t longer);
 
@@ -333,10 +339,15 @@ int os_map(void **out, size_t size, int fd, unsigned access);
 int os_map_part(void **out, size_t size, int fd, size_t offset,
                 unsigned access);
 int os_map_private_at(void *at, size_t size); /* over what is there */
+
+/* A file at this address and no other. -EEXIST: something is there, or the
+ * system maps nothing at that place. */
+int os_map_at(void *at, size_t size, int fd, unsigned access);
 int os_protect(void *at, size_t size, unsigned access);
 void os_unmap(void *at, size_t size);
 int os_discard_shared(void *at, size_t size); /* gives the pages back */
 void os_keep_out_of_core(void *at, size_t size);
+void os_put_into_core(void *at, size_t size); /* after all */
 void os_keep_from_copies(void *at, size_t size, bool keep); /* of the process */
 
 /* --- robust.c: the kernel's note at a thread's death */

@@ -155,7 +155,11 @@ struct slot {
     /* What a lock's word says while the slot's thread holds it; 0 = nobody's.
      * Never the same again for 16,384 claims of slots. */
     _Atomic uint32_t owner;
-    char unused[4064 - 448 - 8 - SLOT_HELD * 24 - SLOT_STACK * 8 - 20];
+    _Atomic uint32_t spare;
+    /* The block of the shared heap that the thread is taking or giving back;
+     * shm/layout.h. 0 = none. */
+    _Atomic uint64_t heap_taken;
+    char unused[4064 - 448 - 8 - SLOT_HELD * 24 - SLOT_STACK * 8 - 32];
     _Atomic uint32_t certificate; /* tid | OS_SLEEPERS while its thread lives,
                                      OS_DIED after; 0 = none */
     char robust_link[28];         /* the C library writes its last 8 bytes */

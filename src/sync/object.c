@@ -10,20 +10,6 @@
 #include <dlfcn.h>
 #include <stdio.h>
 
-bool
-object_is_shared(bool field, const void *object)
-{
-    (void)object;
-    return field;
-}
-
-bool
-object_can_be_reached(const void *object)
-{
-    (void)object;
-    return false;
-}
-
 const char *
 object_name(const void *object, char out[TEXT_NAME])
 {

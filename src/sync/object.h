@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "registry/self.h"
+#include "shm/heap.h"
 #include "wait/wait.h"
 
 #include <weft/time.h>
@@ -14,10 +15,18 @@ const char *object_name(const void *object, char out[TEXT_NAME]);
 
 /* Whether other processes use it: by its own field, or because it lies in the
  * shared heap. */
-bool object_is_shared(bool field, const void *object);
+static inline bool
+object_is_shared(bool field, const void *object)
+{
+    return field || heap_holds(object);
+}
 
 /* Whether an address of another process means the same object here. */
-bool object_can_be_reached(const void *object);
+static inline bool
+object_can_be_reached(const void *object)
+{
+    return heap_holds(object);
+}
 
 /* Who a lock's word names, also some time after its end: 'flusher' (pid 831,
  * tid 833). */

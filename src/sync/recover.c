@@ -2,6 +2,7 @@
 
 #include "os/os.h"
 #include "registry/registry.h"
+#include "shm/heap.h"
 #include "sync/object.h"
 
 #include <limits.h>
@@ -46,8 +47,9 @@ recover_held(const struct slot_held *held, const struct slot *dead)
 static void
 recover_slot(const struct slot *slot)
 {
-    uint32_t count = atomic_load(&slot->held_count);
+    const uint32_t count = atomic_load(&slot->held_count);
 
+    heap_recover(slot);
     if (count > 0)
         registry_bury(slot);
     recover(atomic_load(&slot->call.object),

@@ -3,6 +3,7 @@
 #include "base/why.h"
 #include "os/trampoline.h"
 #include "registry/self.h"
+#include "shm/heap.h"
 #include "wait/certificate.h"
 #include "wait/stop.h"
 #include "worker/at_end.h"
@@ -221,6 +222,30 @@ take_fds(const struct wire_request *request, const int *fds)
         (void)setvbuf(stdout, line, _IOLBF, sizeof line);
 }
 
+/* The program's heap where the program has it, or none: one of its own, with
+ * other things at other addresses, would be mistaken for it. */
+static void
+take_heap(const struct wire_request *request, int fd)
+{
+    void *base = (void *)(uintptr_t)request->heap_at;
+    int status = 0;
+
+    if (request->heap == WEFT_HEAP_NONE)
+        heap_leave("this worker was started without the shared heap");
+    else if (!base)
+        heap_leave("the program had no shared heap when it started this "
+                   "worker");
+    else if (request->method == WEFT_SPAWN)
+        status = heap_join(fd, base);
+    else if (heap_base() != base)
+        status = why_set(WEFT_ESTALE, "the zygote is older than the shared "
+                                      "heap; call weft_init() again");
+    if (status == WEFT_ESTALE && request->heap == WEFT_HEAP_DEFAULT)
+        heap_leave("the worker's zygote is older than the shared heap");
+    else if (status < 0)
+        refuse(status);
+}
+
 /* Known by its name, and to be stopped. */
 static void
 take_part(const struct wire_request *request)
@@ -324,6 +349,9 @@ child_run(const struct wire_request *request, const int *fds)
 {
     within = true;
     map_share(request, fds[WIRE_SHARE]);
+    take_heap(request, request->method == WEFT_SPAWN
+                           ? fds[WIRE_FDS + request->handed + 1]
+                           : -1);
     take_fds(request, fds);
     take_part(request);
     take_handed(request->handed, fds + WIRE_FDS);

@@ -107,9 +107,6 @@ check_options(const weft_worker_options *options)
         return why_set(WEFT_ENOTSUP, "worker.fresh is not for processes");
     if (options->heap > WEFT_HEAP_NONE)
         return why_set(WEFT_EINVAL, "there is no heap %d", (int)options->heap);
-    if (options->heap == WEFT_HEAP_SHARED)
-        return why_set(WEFT_ENOTSUP, "worker.heap: the shared heap is not "
-                                     "built yet");
     if (options->stack_size >> 40)
         return why_set(WEFT_ENOMEM, "worker.stack_size is beyond all memory");
     if (options->nice < -NICE_MOST || options->nice > NICE_MOST)

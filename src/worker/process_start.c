@@ -2,6 +2,7 @@
  * process is made. */
 #include "base/why.h"
 #include "registry/registry.h"
+#include "shm/heap.h"
 #include "worker/child.h"
 #include "worker/context.h"
 #include "worker/process.h"
@@ -182,6 +183,28 @@ fill_request(struct process *process, const weft_job *job,
     return status;
 }
 
+/* Where the worker is to find the heap. A worker keeps no descriptor of it, so
+ * what it executes anew cannot have it. */
+static int
+note_heap(struct process *process, const weft_worker_options *options)
+{
+    struct wire_request *request = &process->request;
+    const bool wanted = options && options->heap == WEFT_HEAP_SHARED;
+    const int status = wanted ? heap_open(0) : 0;
+    const bool here = process->method != WEFT_SPAWN || heap_fd() >= 0;
+
+    if (status < 0)
+        return status;
+    request->heap = options ? options->heap : WEFT_HEAP_DEFAULT;
+    request->confirm = request->confirm || wanted;
+    if (request->heap != WEFT_HEAP_NONE && here)
+        request->heap_at = (uintptr_t)heap_base();
+    return here || !wanted
+               ? 0
+               : why_set(WEFT_ENOTSUP, "worker.heap: a worker cannot hand the "
+                                       "shared heap on to WEFT_SPAWN");
+}
+
 static int
 note_directory(struct process *process, const weft_worker_options *options)
 {
@@ -248,12 +271,16 @@ prepare(struct process *process, weft_job *job, const weft_task *task)
 {
     const weft_worker_options *options = task->worker;
     char *environment = NULL;
+
+    (void)heap_open(0); /* before the zygote; who needs it is told below */
     int status = choose_method(process);
 
     if (status == 0)
         status = service_start();
     if (status == 0)
         status = fill_request(process, job, task, &environment);
+    if (status == 0)
+        status = note_heap(process, options);
     if (status == 0)
         status = keep_environment(process, options, &environment);
     if (status == 0)

@@ -4,6 +4,7 @@
 #include "base/why.h"
 #include "os/os.h"
 #include "registry/registry.h"
+#include "shm/heap.h"
 #include "sync/recover.h"
 #include "wait/bell.h"
 #include "wait/certificate.h"
@@ -324,6 +325,7 @@ runtime_forked(const char *name, int parent)
     memset(&runtime, 0, sizeof runtime);
     runtime.options = options;
     list_init(&runtime.jobs);
+    heap_forked(name != NULL);
     if (!name)
         return;
     self_forked(name, parent);
@@ -339,11 +341,22 @@ check_options(const weft_options *options)
         if (options->reserved[i])
             return why_set(WEFT_EINVAL, "weft_init: options hold a field that "
                                         "this version of weft does not know");
-    if (options->shared_size)
-        return why_set(WEFT_ENOTSUP, "options.shared_size is not built yet");
     if (!options->argc != !options->argv)
         return why_set(WEFT_EINVAL, "options.argc and argv go together");
     return 0;
+}
+
+/* The heap first, so that the zygote has it. Without one everything else works,
+ * and who needs it is told; but a size that is none is a mistake. */
+static int
+make_ready(void)
+{
+    const int heap = heap_open(runtime.options.shared_size);
+    const int made = runtime.options.no_zygote ? 0 : zygote_renew();
+
+    if (made < 0 && made != WEFT_ETHREADS) /* said again when it matters */
+        return made;
+    return heap == WEFT_EINVAL ? heap_open(runtime.options.shared_size) : 0;
 }
 
 int
@@ -362,9 +375,7 @@ weft_init(const weft_options *options)
     if (options && options->argv)
         spawn_hook();
     atomic_store(&runtime.initialised, true);
-    const int made = runtime.options.no_zygote ? 0 : zygote_renew();
-
-    return made == WEFT_ETHREADS ? 0 : made; /* said again when it matters */
+    return make_ready();
 }
 
 void

@@ -3,6 +3,7 @@
 #include "base/why.h"
 #include "os/os.h"
 #include "registry/registry.h"
+#include "shm/heap.h"
 #include "worker/child.h"
 #include "worker/service.h"
 
@@ -32,9 +33,9 @@ static void
 take_over(void)
 {
     static struct wire_request request;
-    static int fds[WIRE_FDS_MOST + 1];
+    static int fds[WIRE_SPAWN_FDS];
     struct os_poll sent = {.fd = END, .readable = true};
-    unsigned count = WIRE_FDS_MOST + 1;
+    unsigned count = WIRE_SPAWN_FDS;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): before main */
     const char *parent = getenv(VARIABLE);
 
@@ -52,6 +53,8 @@ take_over(void)
         count < WIRE_FDS + request.handed)
         return;
     child_ready();
+    for (unsigned i = count; i < WIRE_FDS + request.handed + 2; i++)
+        fds[i] = -1;
     if (count > WIRE_FDS + request.handed)
         (void)registry_join(fds[WIRE_FDS + request.handed]);
     child_prepare(request.parent_pid);
@@ -100,13 +103,16 @@ static int
 send_request(const struct spawn *spawn, int end)
 {
     const unsigned count = WIRE_FDS + spawn->request->handed;
-    int fds[WIRE_FDS_MOST + 1];
+    int fds[WIRE_SPAWN_FDS];
     const int registry = registry_fd();
+    const int heap = spawn->request->heap_at ? heap_fd() : -1;
+    const unsigned more = registry < 0 ? 0 : heap < 0 ? 1 : 2;
 
     memcpy(fds, spawn->fds, count * sizeof *fds);
     fds[count] = registry;
-    const int sent = os_send(end, spawn->request, sizeof *spawn->request, fds,
-                             count + (registry >= 0));
+    fds[count + 1] = heap;
+    const int sent =
+        os_send(end, spawn->request, sizeof *spawn->request, fds, count + more);
 
     return sent < 0 ? sent : 0;
 }

@@ -20,14 +20,16 @@ enum {
     WIRE_HANDED = 200      /* descriptors of the user, at most */
 };
 
-/* Descriptors that go with it, in this order, and then the user's. */
+/* Descriptors that go with it, in this order, then the user's, and, for a
+ * program executed anew, the registry's and the heap's. */
 enum wire_fd {
     WIRE_SHARE,
     WIRE_STDOUT,
     WIRE_STDERR,
     WIRE_HERE, /* the working directory that it is to have */
     WIRE_FDS,
-    WIRE_FDS_MOST = WIRE_FDS + WIRE_HANDED
+    WIRE_FDS_MOST = WIRE_FDS + WIRE_HANDED,
+    WIRE_SPAWN_FDS = WIRE_FDS_MOST + 2
 };
 
 struct wire_request {
@@ -41,6 +43,7 @@ struct wire_request {
     bool captured;      /* its output goes into a pipe */
     weft_method method;
     weft_sandbox sandbox;
+    weft_heap heap;
     int32_t nice;
     uint64_t memory; /* 0: no limit of its own */
     int64_t cpu_time;
@@ -48,6 +51,7 @@ struct wire_request {
     uint64_t result_size, result_room;
     uint64_t stack_size; /* 0 = the main thread's */
     sigset_t mask;
+    uint64_t heap_at;          /* the shared heap's address; 0 = no heap */
     uint64_t rights;           /* the caller's, as struct os_rights */
     struct os_context context; /* the same */
     uint16_t cpus[WIRE_CPUS];

@@ -4,6 +4,7 @@
 #include "registry/label.h"
 #include "registry/registry.h"
 #include "registry/self.h"
+#include "shm/heap.h"
 #include "worker/child.h"
 #include "worker/groups.h"
 #include "worker/service.h"
@@ -208,6 +209,7 @@ become_zygote(int end, int program, int pidfd)
     os_thread_name("weft-zygote");
     label_forked();
     registry_forked(true);
+    heap_forked(true);
     service_forked(false); /* closed with the rest below */
     self_here = NULL;
     child_ready();

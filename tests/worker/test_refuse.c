@@ -269,17 +269,6 @@ START_TEST(a_field_of_a_task_that_is_not_built_yet_is_refused)
 
 END_TEST
 
-START_TEST(a_heap_that_is_not_built_yet_is_refused)
-{
-    expect(WEFT_PROCESS,
-           &(weft_task){.fn = never,
-                        .worker =
-                            &(weft_worker_options){.heap = WEFT_HEAP_SHARED}},
-           WEFT_ENOTSUP, "heap");
-}
-
-END_TEST
-
 START_TEST(what_only_a_process_can_have_is_refused)
 {
     const int fds[] = {0};
@@ -334,12 +323,12 @@ START_TEST(a_call_that_is_not_built_yet_is_refused)
 
 END_TEST
 
-START_TEST(an_option_of_init_that_is_not_built_yet_is_refused)
+START_TEST(an_option_of_init_that_cannot_be_is_refused)
 {
     char *argv[] = {NULL};
 
-    expect_refused(weft_init(&(weft_options){.shared_size = 1}), WEFT_ENOTSUP,
-                   "shared_size");
+    expect_refused(weft_init(&(weft_options){.shared_size = SIZE_MAX}),
+                   WEFT_EINVAL, "shared_size");
     expect_refused(weft_init(&(weft_options){.argc = 1}), WEFT_EINVAL, "argc");
     expect_refused(weft_init(&(weft_options){.argv = argv}), WEFT_EINVAL,
                    "argv");
@@ -357,15 +346,13 @@ START_TEST(a_source_that_is_not_built_yet_is_refused)
 {
     weft_job *job = must_run(WEFT_THREAD, &(weft_task){.fn = do_nothing});
     void *const nothing = (void *)(uintptr_t)16;
-    const weft_source queue = {.queue = nothing}, event = {.event = nothing};
+    const weft_source queue = {.queue = nothing};
     const weft_source both = {.job = job, .fd = 1, .events = WEFT_READABLE};
     const weft_source none = {.fd = 1}, odd = {.fd = 1, .events = 8};
     const weft_source good = {.job = job};
 
     expect_refused(weft_wait_any(&queue, 1, 0, WEFT_NOW), WEFT_ENOTSUP,
                    "queue");
-    expect_refused(weft_wait_any(&event, 1, 0, WEFT_NOW), WEFT_ENOTSUP,
-                   "event");
     ck_assert_int_eq(weft_wait_any(&both, 1, 0, WEFT_NOW), WEFT_EINVAL);
     ck_assert_int_eq(weft_wait_any(&none, 1, 0, WEFT_NOW), WEFT_EINVAL);
     ck_assert_int_eq(weft_wait_any(&odd, 1, 0, WEFT_NOW), WEFT_EINVAL);
@@ -423,10 +410,9 @@ add_unsupported(Suite *suite)
     tcase_add_test(tcase, what_a_serial_job_cannot_have_is_refused);
     tcase_add_test(tcase, a_cluster_takes_no_started_job);
     add_for_kinds(tcase, a_field_of_a_task_that_is_not_built_yet_is_refused);
-    tcase_add_test(tcase, a_heap_that_is_not_built_yet_is_refused);
     tcase_add_test(tcase, what_only_a_process_can_have_is_refused);
     add_for_kinds(tcase, a_call_that_is_not_built_yet_is_refused);
-    tcase_add_test(tcase, an_option_of_init_that_is_not_built_yet_is_refused);
+    tcase_add_test(tcase, an_option_of_init_that_cannot_be_is_refused);
     tcase_add_test(tcase, a_source_that_is_not_built_yet_is_refused);
 }
 
