@@ -187,6 +187,36 @@ wait_while(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
     return park(word, old, terms);
 }
 
+int
+wait_spin(struct wait_word *word, const _Atomic uint32_t *early, uint32_t old,
+          const struct wait_terms *terms)
+{
+    if (atomic_load_explicit(early, memory_order_acquire) != old)
+        return 1;
+    if (terms->until <= 0)
+        return WEFT_ETIMEDOUT;
+    struct self *self = self_get();
+
+    policy_enter(self);
+    if (!terms->stubborn && stop_pending(self))
+        return WEFT_ECANCELED;
+    if (terms->until != OS_NEVER && os_now() >= terms->until)
+        return WEFT_ETIMEDOUT;
+    return policy_spin(early, old, &word->hint);
+}
+
+int
+wait_asleep(struct wait_word *word, uint32_t old,
+            const struct wait_terms *terms)
+{
+    if (atomic_load_explicit(&word->value, memory_order_acquire) != old)
+        return 0;
+    if (terms->until <= 0)
+        return WEFT_ETIMEDOUT;
+    policy_enter(self_get());
+    return park(word, old, terms);
+}
+
 void
 wait_wake(struct wait_word *word, int count, bool shared)
 {

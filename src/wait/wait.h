@@ -42,6 +42,15 @@ struct wait_terms {
 int wait_while(struct wait_word *word, uint32_t old,
                const struct wait_terms *terms);
 
+/* The two halves of wait_while, for who spins on a word that changes before the
+ * one that he would sleep on. wait_spin: 1 = *early is `old` no longer
+ * (acquire), 0 = sleep, < 0 as above; what the policy learns is kept with
+ * `word`. wait_asleep: as wait_while, without spinning. */
+int wait_spin(struct wait_word *word, const _Atomic uint32_t *early,
+              uint32_t old, const struct wait_terms *terms);
+int wait_asleep(struct wait_word *word, uint32_t old,
+                const struct wait_terms *terms);
+
 /* Changes the value (release) and wakes up to `count` waiters. The word must
  * outlive the call. */
 void wait_post(struct wait_word *word, uint32_t value, int count);
