@@ -10,6 +10,7 @@
 #include <weft/mutex.h>
 #include <weft/once.h>
 #include <weft/pipe.h>
+#include <weft/queue.h>
 #include <weft/runtime.h>
 #include <weft/rwlock.h>
 #include <weft/scope.h>

@@ -11,6 +11,7 @@
 struct stop;
 struct at_end;
 struct sentry;
+struct holder;
 
 /* All fields: written by the thread itself, or by who makes the block before
  * the thread runs. */
@@ -23,6 +24,7 @@ struct self {
     struct sentry *sentry; /* wait/sentry.h; NULL until first used */
     struct weft_job *job;  /* that it runs; worker/ */
     struct at_end *at_end; /* worker/at_end.c */
+    struct holder *leases; /* queue/lease.h; under its lock */
     _Atomic uint32_t
         hint;       /* wait/policy.h, for words that are waited on once */
     uint32_t owner; /* what locks say while it holds them: slot->owner, or
@@ -30,6 +32,7 @@ struct self {
     _Atomic uint32_t owed; /* sync/semaphore.c */
     bool certified;        /* wait/certificate.h */
     bool counted;          /* in wait/policy.c's number of active threads */
+    bool leasing;          /* `leases` may not be empty */
     bool heap;             /* to be freed with the thread */
 };
 

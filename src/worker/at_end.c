@@ -1,6 +1,7 @@
 #include "worker/at_end.h"
 
 #include "base/why.h"
+#include "queue/lease.h"
 #include "worker/runtime.h"
 
 #include <weft/status.h>
@@ -44,4 +45,5 @@ at_end_run(struct self *self)
         first->fn(first->arg);
         free(first);
     }
+    lease_end(self); /* after them, since they may finish items */
 }

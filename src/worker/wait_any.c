@@ -1,5 +1,6 @@
 /* weft_wait_any: the kinds of sources, on top of any_wait. */
 #include "base/why.h"
+#include "queue/queue.h"
 #include "sync/event.h"
 #include "wait/any.h"
 #include "worker/job.h"
@@ -51,15 +52,34 @@ check(const weft_source *source, size_t index)
     if (set != 1)
         return why_set(WEFT_EINVAL, "source %zu names %s", index,
                        set ? "more than one thing" : "nothing to wait for");
-    if (source->queue)
-        return why_set(WEFT_ENOTSUP, "source %zu: queues are not built yet",
-                       index);
     if (source->events & ~(WEFT_READABLE | WEFT_WRITABLE))
         return why_set(WEFT_EINVAL, "source %zu: unknown events 0x%x", index,
                        (unsigned)source->events);
     if (source->events && source->fd < 0)
         return why_set(WEFT_EINVAL, "source %zu: fd is %d", index, source->fd);
     return 0;
+}
+
+static struct any_source
+source_of(const weft_source *from)
+{
+    struct any_source source = {
+        .fd = from->fd,
+        .readable = from->events & WEFT_READABLE,
+        .writable = from->events & WEFT_WRITABLE,
+    };
+
+    if (from->job) {
+        source.kind = &jobs;
+        source.object = from->job;
+    } else if (from->queue) {
+        source.kind = &queue_kind_of(from->queue)->any;
+        source.object = from->queue;
+    } else if (from->event) {
+        source.kind = &event_waitable;
+        source.object = from->event;
+    }
+    return source;
 }
 
 static int
@@ -70,15 +90,7 @@ translate(const weft_source *from, struct any_source *to, size_t count)
 
         if (status < 0)
             return status;
-        to[i] = (struct any_source){
-            .kind = from[i].job     ? &jobs
-                    : from[i].event ? &event_waitable
-                                    : NULL,
-            .object = from[i].job ? (void *)from[i].job : from[i].event,
-            .fd = from[i].fd,
-            .readable = from[i].events & WEFT_READABLE,
-            .writable = from[i].events & WEFT_WRITABLE,
-        };
+        to[i] = source_of(&from[i]);
     }
     return 0;
 }
