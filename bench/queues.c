@@ -1,0 +1,313 @@
+/* A queue between threads: producers and consumers that do nothing else, so
+ * that only the hand-over costs. Ours against what a program without weft would
+ * write, a ring under a mutex with two condition variables, and against GLib's
+ * GAsyncQueue, which grows. One operation is one item through the queue.
+ *
+ * The threads here are pthreads for all: weft adopts them at their first wait.
+ */
+#include "harness.h"
+
+#include <weft/queue.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#if BENCH_GLIB
+#    include <glib.h>
+#endif
+
+enum {
+    CAPACITY = 64,
+    SIDE_MOST = 4,
+    BATCH = 64,
+    END = 0 /* an item that ends a consumer; the others are not 0 */
+};
+
+/* A queue of 8-byte items, this way or that. */
+struct way {
+    const char *name;
+    void *(*open)(void);
+    void (*put)(void *queue, uint64_t item);
+    uint64_t (*get)(void *queue);
+    void (*close)(void *queue);
+};
+
+/* --- ours */
+
+static void *
+weft_open(void)
+{
+    weft_queue *queue;
+    const weft_queue_options options = {.item_size = sizeof(uint64_t),
+                                        .capacity = CAPACITY};
+
+    return weft_queue_open(&queue, &options) < 0 ? NULL : queue;
+}
+
+static void
+weft_put(void *queue, uint64_t item)
+{
+    if (weft_queue_put(queue, &item, WEFT_FOREVER) < 0)
+        abort();
+}
+
+static uint64_t
+weft_get(void *queue)
+{
+    uint64_t item;
+
+    if (weft_queue_get(queue, &item, WEFT_FOREVER) < 0)
+        abort();
+    return item;
+}
+
+static void
+weft_close(void *queue)
+{
+    weft_queue_close(queue);
+}
+
+/* --- a mutex and two condition variables */
+
+struct locked {
+    pthread_mutex_t mutex;
+    pthread_cond_t items, room;
+    unsigned head, count;     /* under mutex */
+    uint64_t cells[CAPACITY]; /* under mutex */
+};
+
+static void *
+locked_open(void)
+{
+    struct locked *queue = calloc(1, sizeof *queue);
+
+    if (!queue)
+        return NULL;
+    pthread_mutex_init(&queue->mutex, NULL);
+    pthread_cond_init(&queue->items, NULL);
+    pthread_cond_init(&queue->room, NULL);
+    return queue;
+}
+
+static void
+locked_put(void *arg, uint64_t item)
+{
+    struct locked *queue = arg;
+
+    pthread_mutex_lock(&queue->mutex);
+    while (queue->count == CAPACITY)
+        pthread_cond_wait(&queue->room, &queue->mutex);
+    queue->cells[(queue->head + queue->count) % CAPACITY] = item;
+    queue->count++;
+    pthread_mutex_unlock(&queue->mutex);
+    pthread_cond_signal(&queue->items);
+}
+
+static uint64_t
+locked_get(void *arg)
+{
+    struct locked *queue = arg;
+
+    pthread_mutex_lock(&queue->mutex);
+    while (queue->count == 0)
+        pthread_cond_wait(&queue->items, &queue->mutex);
+    const uint64_t item = queue->cells[queue->head];
+
+    queue->head = (queue->head + 1) % CAPACITY;
+    queue->count--;
+    pthread_mutex_unlock(&queue->mutex);
+    pthread_cond_signal(&queue->room);
+    return item;
+}
+
+static void
+locked_close(void *arg)
+{
+    struct locked *queue = arg;
+
+    pthread_cond_destroy(&queue->room);
+    pthread_cond_destroy(&queue->items);
+    pthread_mutex_destroy(&queue->mutex);
+    free(queue);
+}
+
+/* --- GLib's, which takes pointers that are not NULL */
+
+#if BENCH_GLIB
+static void *
+glib_open(void)
+{
+    return g_async_queue_new();
+}
+
+static void
+glib_put(void *queue, uint64_t item)
+{
+    g_async_queue_push(queue, (void *)(uintptr_t)(item + 1));
+}
+
+static uint64_t
+glib_get(void *queue)
+{
+    return (uintptr_t)g_async_queue_pop(queue) - 1;
+}
+
+static void
+glib_close(void *queue)
+{
+    g_async_queue_unref(queue);
+}
+#endif
+
+static const struct way ways[] = {
+    {"weft", weft_open, weft_put, weft_get, weft_close},
+    {"mutex + cond", locked_open, locked_put, locked_get, locked_close},
+#if BENCH_GLIB
+    {"GAsyncQueue", glib_open, glib_put, glib_get, glib_close},
+#endif
+};
+
+enum {
+    WAYS = sizeof ways / sizeof ways[0]
+};
+
+/* --- producers and consumers */
+
+struct shape {
+    const char *name;
+    int producers, consumers;
+};
+
+static struct {
+    const struct way *way;
+    void *queue;
+    _Atomic int finished; /* producers leave */
+    _Atomic int64_t eaten;
+} now;
+
+static void *
+produce(void *unused)
+{
+    (void)unused;
+    while (!now.finished)
+        for (uint64_t i = 1; i <= BATCH; i++)
+            now.way->put(now.queue, i);
+    return NULL;
+}
+
+static void *
+consume(void *unused)
+{
+    int64_t eaten = 0;
+
+    (void)unused;
+    while (now.way->get(now.queue) != END)
+        if (++eaten % BATCH == 0)
+            now.eaten += BATCH;
+    return NULL;
+}
+
+/* ns an item, over the second half of the span. */
+static double
+watch_them(int64_t span)
+{
+    bench_sleep(span / 2);
+    const int64_t begun = bench_now(), before = now.eaten;
+
+    bench_sleep(span / 2);
+    const int64_t eaten = now.eaten - before;
+
+    return (double)(bench_now() - begun) / (double)(eaten > 0 ? eaten : 1);
+}
+
+static double
+feed(const struct way *way, const struct shape *shape, int64_t span)
+{
+    pthread_t producers[SIDE_MOST], consumers[SIDE_MOST];
+
+    now.way = way;
+    now.queue = way->open();
+    now.finished = 0;
+    now.eaten = 0;
+    if (!now.queue)
+        return -1;
+    for (int i = 0; i < shape->consumers; i++)
+        pthread_create(&consumers[i], NULL, consume, NULL);
+    for (int i = 0; i < shape->producers; i++)
+        pthread_create(&producers[i], NULL, produce, NULL);
+    const double cost = watch_them(span);
+
+    now.finished = 1;
+    for (int i = 0; i < shape->producers; i++)
+        pthread_join(producers[i], NULL);
+    for (int i = 0; i < shape->consumers; i++)
+        way->put(now.queue, END);
+    for (int i = 0; i < shape->consumers; i++)
+        pthread_join(consumers[i], NULL);
+    way->close(now.queue);
+    return cost;
+}
+
+struct how {
+    const struct way *way;
+    const struct shape *shape;
+};
+
+static double
+run_shape(const void *arg, int64_t span)
+{
+    const struct how *how = arg;
+
+    return feed(how->way, how->shape, span);
+}
+
+/* --- the rows */
+
+struct row {
+    struct shape shape;
+    int hogs;
+    struct bench_promise promises[3]; /* by way; the first is not used */
+};
+
+static const struct row rows[] = {
+    {{"1P1C", 1, 1}, 0, {{0, 0}, {0.35, 0}, {0.2, 0}}},
+    {{"2P2C", 2, 2}, 0, {{0, 0}, {0.65, 0.3}, {0, 0}}},
+    {{"4P4C", 4, 4}, 0, {{0, 0}, {1.2, 0}, {0, 0}}},
+    {{"1P1C, 1 busy loop", 1, 1}, 1, {{0, 0}, {1.2, 0}, {1.2, 0}}},
+    {{"2P2C, 1 busy loop", 2, 2}, 1, {{0, 0}, {1.2, 0}, {0, 0}}},
+    {{"4P4C, 1 busy loop", 4, 4}, 1, {{0, 0}, {1.2, 0}, {0, 0}}},
+};
+
+static void
+compare(const struct row *row)
+{
+    const struct bench_group group = {
+        .title = row->shape.name, .span = 160 * BENCH_MS, .hogs = row->hogs};
+    const bool one = row->shape.producers == 1;
+    const int count = one ? WAYS : 2;
+    struct how how[WAYS];
+    struct bench_entry entries[WAYS];
+    char name[96];
+
+    for (int i = 0; i < count; i++) {
+        how[i] = (struct how){&ways[i], &row->shape};
+        entries[i] = bench_entry(ways[i].name, run_shape, &how[i]);
+    }
+    if (!bench_measure(&group, entries, count))
+        return;
+    for (int i = 1; i < count; i++) {
+        snprintf(name, sizeof name, "queue %s / %s", row->shape.name,
+                 ways[i].name);
+        bench_ratio(name, &entries[0], &entries[i], row->promises[i]);
+    }
+}
+
+int
+main(void)
+{
+    bench_open("queues");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        compare(&rows[i]);
+    return bench_close();
+}
