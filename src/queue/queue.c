@@ -19,6 +19,7 @@ enum {
 static const struct queue_kind *const kinds[QUEUE_SORTS] = {
     [QUEUE_RING] = &queue_ring,
     [QUEUE_STORE] = &queue_store,
+    [QUEUE_SHARED] = &queue_shared,
 };
 
 const struct queue_kind *
@@ -44,6 +45,9 @@ check_order(const weft_queue_options *options)
         options->order != WEFT_PRIORITY)
         return why_set(WEFT_EINVAL, "options.order is unknown: %d",
                        (int)options->order);
+    if (options->shared && options->order != WEFT_FIFO)
+        return why_set(WEFT_ENOTSUP, "options.order: a queue among processes "
+                                     "is WEFT_FIFO");
     if (options->order == WEFT_PRIORITY && !options->compare)
         return why_set(WEFT_EINVAL, "options.compare is NULL, but "
                                     "options.order is WEFT_PRIORITY");
@@ -96,6 +100,8 @@ check_options(const weft_queue_options *options)
 static enum queue_sort
 sort_for(const weft_queue_options *options)
 {
+    if (options->shared)
+        return QUEUE_SHARED;
     const bool plain = options->order == WEFT_FIFO && !options->leased;
 
     return plain && options->capacity > 0 ? QUEUE_RING : QUEUE_STORE;
@@ -112,9 +118,6 @@ weft_queue_open(weft_queue **out, const weft_queue_options *options)
     status = check_options(options);
     if (status < 0)
         return status;
-    if (options->shared)
-        return why_set(WEFT_ENOTSUP, "options.shared: queues among processes "
-                                     "are not built yet");
     const enum queue_sort sort = sort_for(options);
 
     status = kinds[sort]->open(&queue, options);

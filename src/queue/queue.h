@@ -11,8 +11,9 @@
 /* Kept as a number, not as a pointer to a table: the library need not be at the
  * same address in all processes that use a queue. */
 enum queue_sort {
-    QUEUE_RING,  /* bounded FIFO among threads */
-    QUEUE_STORE, /* all else among threads */
+    QUEUE_RING,   /* bounded FIFO among threads */
+    QUEUE_STORE,  /* all else among threads */
+    QUEUE_SHARED, /* among processes */
     QUEUE_SORTS
 };
 
@@ -47,7 +48,7 @@ struct queue_kind {
     struct waitable any;
 };
 
-extern const struct queue_kind queue_ring, queue_store;
+extern const struct queue_kind queue_ring, queue_store, queue_shared;
 
 const struct queue_kind *queue_kind_of(const weft_queue *queue);
 

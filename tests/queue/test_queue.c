@@ -799,7 +799,9 @@ static const struct {
     {{.item_size = 1, .name = ""}, WEFT_EINVAL, "name"},
     {{.item_size = 1, .reserved = {0, 0, 1}}, WEFT_EINVAL, "reserved[2]"},
     {{.item_size = 1, .shared = true}, WEFT_EINVAL, "capacity is 0"},
-    {{.item_size = 1, .capacity = 1, .shared = true}, WEFT_ENOTSUP, "shared"},
+    {{.item_size = 1, .capacity = 1, .shared = true, .order = WEFT_LIFO},
+     WEFT_ENOTSUP,
+     "among processes"},
 };
 
 START_TEST(a_bad_option_is_refused_by_name)
