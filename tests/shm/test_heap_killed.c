@@ -208,8 +208,7 @@ living(void)
 
         count += heap_kind(state) >= HEAP_LARGE;
         for (int word = 0; word < HEAP_WORDS; word++)
-            count +=
-                (unsigned)__builtin_popcountll(heap.bits[span][word]);
+            count += (unsigned)__builtin_popcountll(heap.bits[span][word]);
     }
     return count;
 }

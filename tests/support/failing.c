@@ -154,6 +154,10 @@ FAILS(os_environment_set, (char *strings, size_t size), (strings, size),
       -ENOMEM)
 FAILS(os_memfd_fill, (int fd, size_t offset, size_t size), (fd, offset, size),
       -ENOMEM, -ENOSPC)
+FAILS(os_map_at, (void *at, size_t size, int fd, unsigned access),
+      (at, size, fd, access), -EEXIST)
+FAILS(os_fill_shared, (void *at, size_t size), (at, size), -ENOMEM)
+FAILS(os_discard_shared, (void *at, size_t size), (at, size), -ENOMEM)
 FAILS(os_spawn,
       (const char *name, int end, const char *variable, char *strings,
        size_t size),

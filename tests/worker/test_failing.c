@@ -434,6 +434,53 @@ a_pipe(void)
     return either(status, either(started, late));
 }
 
+static int
+take_and_give(weft_call *call)
+{
+    void *block = weft_shared_alloc(100);
+
+    (void)call;
+    atomic_fetch_add(&seen->ran, 1);
+    if (!block) /* a worker may be without the heap */
+        return weft_fail(call, "%s", weft_why());
+    weft_shared_free(block);
+    return 0;
+}
+
+/* What cannot be had is NULL, and what is had is zero. */
+static int
+some_blocks(void)
+{
+    static const size_t sizes[] = {1, 5000, 100000};
+    int status = 0;
+
+    for (int i = 0; i < 6; i++) {
+        const size_t size = sizes[i % 3];
+        char *block = weft_shared_alloc(size);
+
+        if (!block) {
+            status = either(status, note(WEFT_ENOMEM));
+            continue;
+        }
+        child_expect(block[0] == 0 && memcmp(block, block + 1, size - 1) == 0);
+        memset(block, 1, size);
+        weft_shared_free(block);
+    }
+    child_expect(weft_shared_used() == 0);
+    return status;
+}
+
+static int
+the_heap(void)
+{
+    weft_job *job = NULL;
+    int status = some_blocks();
+
+    status = either(
+        status, start(&job, WEFT_PROCESS, &(weft_task){.fn = take_and_give}));
+    return either(status, finish(job));
+}
+
 static const struct scenario {
     const char *name;
     int (*run)(void);
@@ -453,6 +500,7 @@ static const struct scenario {
     {"a foreign thread", a_foreign_thread},
     {"a descriptor", a_descriptor},
     {"a pipe", a_pipe},
+    {"the heap", the_heap},
 };
 
 /* --- one run, in a process of its own */

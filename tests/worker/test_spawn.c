@@ -618,6 +618,91 @@ START_TEST(a_forged_request_is_none)
 
 END_TEST
 
+/* --- the shared heap */
+
+struct link {
+    struct link *next;
+    int number;
+};
+
+static int
+lengthen(weft_call *call)
+{
+    struct link *const *list = call->arg;
+    struct link *link = weft_shared_alloc(sizeof *link);
+
+    if (!link)
+        return weft_fail(call, "%s", weft_why());
+    link->number = (*list)->number + 1;
+    link->next = (*list)->next;
+    (*list)->next = link;
+    return 0;
+}
+
+START_TEST(a_list_in_the_heap_grows_in_workers)
+{
+    const weft_worker_options options = {.method = WEFT_SPAWN,
+                                         .heap = WEFT_HEAP_SHARED};
+    struct link *list = weft_shared_alloc(sizeof *list);
+
+    ck_assert_ptr_nonnull(list);
+    for (int i = 0; i < 3; i++)
+        expect_end(must_run(WEFT_PROCESS,
+                            &(weft_task){.fn = lengthen,
+                                         WEFT_ARG(list),
+                                         .worker = i ? &spawned : &options}),
+                   WEFT_OK);
+    for (struct link *link = list, *next; link; link = next) {
+        next = link->next;
+        ck_assert_int_eq(link->number, link != list);
+        weft_shared_free(link);
+    }
+    ck_assert_uint_eq(weft_shared_used(), 0);
+}
+
+END_TEST
+
+static int
+have_no_heap(weft_call *call)
+{
+    (void)call;
+    return weft_shared_alloc(1) == NULL ? 0 : -1;
+}
+
+START_TEST(a_worker_may_go_without_the_heap)
+{
+    const weft_worker_options options = {.method = WEFT_SPAWN,
+                                         .heap = WEFT_HEAP_NONE};
+
+    expect_end(must_run(WEFT_PROCESS,
+                        &(weft_task){.fn = have_no_heap, .worker = &options}),
+               WEFT_OK);
+}
+
+END_TEST
+
+/* In a worker, before main: then it has a heap already. */
+__attribute__((constructor)) static void
+take_early(void)
+{
+    if (getenv("EARLY_HEAP"))
+        (void)!weft_shared_alloc(1);
+}
+
+START_TEST(a_heap_of_its_own_is_a_mismatch)
+{
+    weft_job *job = NULL;
+
+    ck_assert_ptr_nonnull(weft_shared_alloc(1));
+    setenv("EARLY_HEAP", "1", 1);
+    expect_refused(
+        weft_start(&job, WEFT_PROCESS,
+                   &(weft_task){.fn = have_no_heap, .worker = &spawned}),
+        WEFT_EMISMATCH, "shared heap");
+}
+
+END_TEST
+
 int
 main(int argc, char **argv)
 {
@@ -646,5 +731,8 @@ main(int argc, char **argv)
     tcase_add_test(tcase, it_starts_workers_itself);
     tcase_add_test(tcase, nothing_is_left);
     support_add_table(tcase, a_forged_request_is_none, forgeries);
+    tcase_add_test(tcase, a_list_in_the_heap_grows_in_workers);
+    tcase_add_test(tcase, a_worker_may_go_without_the_heap);
+    tcase_add_test(tcase, a_heap_of_its_own_is_a_mismatch);
     return support_run(suite);
 }
