@@ -340,6 +340,9 @@ int os_map_part(void **out, size_t size, int fd, size_t offset,
                 unsigned access);
 int os_map_private_at(void *at, size_t size); /* over what is there */
 
+/* A file at this address, or elsewhere if that cannot be. */
+int os_map_near(void **out, void *wish, size_t size, int fd, unsigned access);
+
 /* A file at this address and no other. -EEXIST: something is there, or the
  * system maps nothing at that place. */
 int os_map_at(void *at, size_t size, int fd, unsigned access);

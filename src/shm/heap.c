@@ -16,8 +16,7 @@
 #include <string.h>
 
 enum {
-    DUMP_STEP = 16, /* spans that are made part of cores together */
-    TRIES = 4       /* addresses, before the system may choose */
+    DUMP_STEP = 16 /* spans that are made part of cores together */
 };
 
 #define MIB    ((size_t)1 << 20)
@@ -110,22 +109,14 @@ heap_dump(uint32_t end)
 
 /* --- making it */
 
-static int
-map_somewhere(void **out, size_t size, int fd)
+/* One of 256 places. */
+static void *
+some_place(void)
 {
     const int64_t now = os_now();
-    const uint64_t seed = digest_bytes(DIGEST_START, &now, sizeof now);
+    const uint64_t place = digest_bytes(DIGEST_START, &now, sizeof now) & 0xff;
 
-    for (int i = 0; i < TRIES; i++) {
-        char *at =
-            (char *)(uintptr_t)(PLACES + (seed >> 8 * i & 0xff) * 64 * GIB);
-
-        if (os_map_at(at, size, fd, OS_READ | OS_WRITE) == 0) {
-            *out = at;
-            return 0;
-        }
-    }
-    return os_map(out, size, fd, OS_READ | OS_WRITE);
+    return (void *)(uintptr_t)(PLACES + place * 64 * GIB);
 }
 
 static int
@@ -137,7 +128,7 @@ make(size_t spans)
 
     if (fd < 0)
         return fd;
-    int status = map_somewhere(&base, size, fd);
+    int status = os_map_near(&base, some_place(), size, fd, OS_READ | OS_WRITE);
 
     if (status == 0)
         status = os_fill_shared(base, OS_PAGE);

@@ -314,6 +314,41 @@ START_TEST(a_planted_link_is_not_followed)
 
 END_TEST
 
+START_TEST(a_file_lies_at_the_wanted_address)
+{
+    const int fd = make_file();
+    void *wish = map(-1, 0), *near = NULL;
+
+    ck_assert_int_eq(os_map_at(wish, SIZE, fd, OS_READ), -EEXIST);
+    os_unmap(wish, SIZE);
+    ck_assert_int_eq(os_map_at(wish, SIZE, fd, OS_READ | OS_WRITE), 0);
+    *(char *)wish = 'x';
+    ck_assert_int_eq(os_map_near(&near, wish, SIZE, fd, OS_READ), 0);
+    ck_assert_ptr_ne(near, wish); /* which is taken */
+    ck_assert_int_eq(*(char *)near, 'x');
+    os_unmap(near, SIZE);
+    os_unmap(wish, SIZE);
+    close(fd);
+}
+
+END_TEST
+
+START_TEST(shared_pages_come_when_they_are_asked_for)
+{
+    const int fd = make_file();
+    char *at = map(fd, OS_READ | OS_WRITE);
+    struct stat status;
+
+    ck_assert_int_eq(os_fill_shared(at + OS_PAGE, 2 * OS_PAGE), 0);
+    ck_assert_int_eq(fstat(fd, &status), 0);
+    ck_assert_int_eq(status.st_blocks, 2 * OS_PAGE / 512);
+    os_unmap(at, SIZE);
+    ck_assert_int_lt(os_fill_shared(at, SIZE), 0);
+    close(fd);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -330,6 +365,8 @@ main(void)
     tcase_add_test(tcase, a_map_of_no_file_fails);
     tcase_add_test(tcase, a_private_page_hides_the_file);
     tcase_add_test(tcase, discarded_pages_are_gone_for_all);
+    tcase_add_test(tcase, a_file_lies_at_the_wanted_address);
+    tcase_add_test(tcase, shared_pages_come_when_they_are_asked_for);
     tcase_add_test(tcase, cores_leave_it_out);
     tcase = support_case(suite, "named files", 10);
     tcase_add_test(tcase, a_named_file_is_the_users_own);

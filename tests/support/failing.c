@@ -154,6 +154,9 @@ FAILS(os_environment_set, (char *strings, size_t size), (strings, size),
       -ENOMEM)
 FAILS(os_memfd_fill, (int fd, size_t offset, size_t size), (fd, offset, size),
       -ENOMEM, -ENOSPC)
+FAILS(os_map_near,
+      (void **out, void *wish, size_t size, int fd, unsigned access),
+      (out, wish, size, fd, access), -ENOMEM)
 FAILS(os_map_at, (void *at, size_t size, int fd, unsigned access),
       (at, size, fd, access), -EEXIST)
 FAILS(os_fill_shared, (void *at, size_t size), (at, size), -ENOMEM)
