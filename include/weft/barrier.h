@@ -6,8 +6,8 @@
 #include <weft/time.h>
 
 typedef struct weft_barrier {
-    uint32_t parties; /* set before first use, 1..65,535; else WEFT_EINVAL at the
-                         wait */
+    uint32_t parties; /* set before first use, 1..65,535; else WEFT_EINVAL at
+                         the wait */
     bool shared;
     uint32_t internal_word[3];
     uint64_t internal_state;
@@ -19,7 +19,8 @@ WEFT_BEGIN
  * once between two rounds: whoever gets 0 acts, then all wait again.
  * WEFT_EBROKEN: a party died, gave up (deadline, stop) or aborted; then so for
  * everyone until reset. */
-WEFT_API WEFT_MUST_CHECK int weft_barrier_wait(weft_barrier *barrier, weft_time deadline);
+WEFT_API WEFT_MUST_CHECK int weft_barrier_wait(weft_barrier *barrier,
+                                               weft_time deadline);
 
 WEFT_API void weft_barrier_abort(weft_barrier *barrier);
 

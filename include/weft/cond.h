@@ -10,14 +10,17 @@ typedef struct weft_cond {
     uintptr_t internal_waiters[2];
 } weft_cond;
 
-enum { WEFT_EVERYONE = 0x7fffffff };
+enum {
+    WEFT_EVERYONE = 0x7fffffff
+};
 
 WEFT_BEGIN
 
 /* Gives the mutex back, waits, takes it again: it is HELD on return, whatever
  * the result. No spurious wake-ups, but look again: others may have been first.
  * 0, WEFT_OWNER_DIED, WEFT_ETIMEDOUT, WEFT_ECANCELED. */
-WEFT_API WEFT_MUST_CHECK int weft_cond_wait(weft_cond *cond, weft_mutex *mutex, weft_time deadline);
+WEFT_API WEFT_MUST_CHECK int weft_cond_wait(weft_cond *cond, weft_mutex *mutex,
+                                            weft_time deadline);
 
 /* Wakes at most n of those who wait now, the longest waiting first;
  * WEFT_EVERYONE wakes all. */

@@ -33,13 +33,15 @@ WEFT_API int weft_mutex_lock(weft_mutex *mutex);
  * WEFT_EOVERFLOW (a recursive one, 65,536 times), WEFT_EAGAIN (the caller holds
  * 64 objects that it shares with other processes: weft_mutex_lock stops the
  * program then). */
-WEFT_API WEFT_MUST_CHECK int weft_mutex_lock_until(weft_mutex *mutex, weft_time deadline);
+WEFT_API WEFT_MUST_CHECK int weft_mutex_lock_until(weft_mutex *mutex,
+                                                   weft_time deadline);
 
 /* Unlocks. Only by the holder; anything else is misuse. For a lock that one
  * worker takes and another gives back use a semaphore with limit 1. */
 WEFT_API void weft_mutex_unlock(weft_mutex *mutex);
 
-/* The tid of the holder, 0 = free. For assertions, where only "me" is lasting. */
+/* The tid of the holder, 0 = free. For assertions, where only "me" is lasting.
+ */
 WEFT_API int weft_mutex_holder(const weft_mutex *mutex);
 
 WEFT_END

@@ -12,8 +12,10 @@ typedef struct weft_once {
 WEFT_BEGIN
 
 /* Calls fn(arg) if nobody has; all return when it is done. If its worker dies,
- * or fn fails (nonzero), the next caller does it. 0, or what fn returned here. */
-WEFT_API WEFT_MUST_CHECK int weft_once_do(weft_once *once, int (*fn)(void *arg), void *arg);
+ * or fn fails (nonzero), the next caller does it. 0, or what fn returned here.
+ */
+WEFT_API WEFT_MUST_CHECK int weft_once_do(weft_once *once, int (*fn)(void *arg),
+                                          void *arg);
 
 WEFT_END
 #endif

@@ -16,7 +16,8 @@ WEFT_BEGIN
 
 /* Takes one. WEFT_ETIMEDOUT, WEFT_ECANCELED. A dead taker's permits return,
  * unless limit is 0. */
-WEFT_API WEFT_MUST_CHECK int weft_semaphore_acquire(weft_semaphore *semaphore, weft_time deadline);
+WEFT_API WEFT_MUST_CHECK int weft_semaphore_acquire(weft_semaphore *semaphore,
+                                                    weft_time deadline);
 
 /* Gives n back, all or none. WEFT_EOVERFLOW. Also from a signal handler. */
 WEFT_API int weft_semaphore_release(weft_semaphore *semaphore, unsigned n);

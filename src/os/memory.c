@@ -158,8 +158,8 @@ os_map_part(void **out, size_t size, int fd, size_t offset, unsigned access)
 int
 os_map_near(void **out, void *wish, size_t size, int fd, unsigned access)
 {
-    void *at = mmap(wish, size, protection(access), MAP_NORESERVE | MAP_SHARED,
-                    fd, 0);
+    void *at =
+        mmap(wish, size, protection(access), MAP_NORESERVE | MAP_SHARED, fd, 0);
 
     if (at == MAP_FAILED)
         return -errno;

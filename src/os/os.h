@@ -350,7 +350,7 @@ int os_protect(void *at, size_t size, unsigned access);
 void os_unmap(void *at, size_t size);
 int os_discard_shared(void *at, size_t size); /* gives the pages back */
 void os_keep_out_of_core(void *at, size_t size);
-void os_put_into_core(void *at, size_t size); /* after all */
+void os_put_into_core(void *at, size_t size);               /* after all */
 void os_keep_from_copies(void *at, size_t size, bool keep); /* of the process */
 
 /* --- robust.c: the kernel's note at a thread's death */

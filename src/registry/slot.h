@@ -57,10 +57,10 @@ struct registry_header {
     uint64_t labels_at; /* offset of the label owners */
     int32_t root;       /* pid of the program */
     uint32_t unused;
-    int64_t made;             /* monotonic */
-    _Atomic uint32_t control; /* asked of the program from outside */
-    _Atomic uint32_t claims;  /* of slots, ever */
-    _Atomic uint32_t buried;  /* obituaries, ever */
+    int64_t made;                      /* monotonic */
+    _Atomic uint32_t control;          /* asked of the program from outside */
+    _Atomic uint32_t claims;           /* of slots, ever */
+    _Atomic uint32_t buried;           /* obituaries, ever */
     _Atomic uint8_t used[SLOT_BLOCKS]; /* slots of each block that were ever
                                           claimed lie below it; reading others
                                           would give them memory */

@@ -174,9 +174,9 @@ runtime_threads(void)
     const int64_t until = os_now() + PATIENCE;
 
     for (;;) {
-        const int count = os_threads_beside(thread_idle_count() +
-                                            service_runs() + bell_has_thread() +
-                                            sentry_count());
+        const int count =
+            os_threads_beside(thread_idle_count() + service_runs() +
+                              bell_has_thread() + sentry_count());
 
         if (count <= 1 || os_now() >= until)
             return count;

@@ -878,7 +878,8 @@ START_TEST(closing_it_under_a_waiter_ends_the_program)
 
     run_program(&ran, close_while_waited_on, &which);
     ck_assert_int_eq(ran.code, 128 + SIGABRT);
-    ck_assert(stands(ran.err, "weft_queue_close of 'orders' by 'MainThread'", 1));
+    ck_assert(
+        stands(ran.err, "weft_queue_close of 'orders' by 'MainThread'", 1));
     ck_assert(stands(ran.err, "is waited on", 1));
 }
 

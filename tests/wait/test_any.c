@@ -55,8 +55,8 @@ thing_unwatch(void *object, struct watch *watch)
     lock_give(&thing->lock);
 }
 
-static const struct waitable a_thing = {thing_ready, thing_watch,
-                                        thing_unwatch, NULL};
+static const struct waitable a_thing = {thing_ready, thing_watch, thing_unwatch,
+                                        NULL};
 
 static void
 thing_put(struct thing *thing)
