@@ -10,12 +10,12 @@ enum {
     SENTENCE = 1024
 };
 
-static void (*_Atomic hook)(const char *sentence);
+static void (*_Atomic set)(const char *sentence);
 
 void
-misuse_set_hook(void (*wanted)(const char *sentence))
+misuse_set_hook(void (*hook)(const char *sentence))
 {
-    atomic_store(&hook, wanted);
+    atomic_store(&set, hook);
 }
 
 void
@@ -27,7 +27,7 @@ misuse_stop(const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
-    void (*tell)(const char *) = atomic_load(&hook);
+    void (*tell)(const char *) = atomic_load(&set);
 
     if (tell)
         tell(sentence);

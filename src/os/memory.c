@@ -240,13 +240,13 @@ os_memfd_fill(int fd, size_t offset, size_t size)
 /* A copy of nothing to where nothing is yet: a page that cannot be had is the
  * call's error then, and not the death that a plain store would be. */
 static int
-touch_each(char *at, size_t size)
+touch_each(void *at, size_t size)
 {
     static const char zero;
     const struct iovec from = {(void *)(uintptr_t)&zero, 1};
 
     for (size_t done = 0; done < size; done += OS_PAGE) {
-        const struct iovec to = {at + done, 1};
+        const struct iovec to = {(char *)at + done, 1};
 
         if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != 1)
             return -ENOMEM;

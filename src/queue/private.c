@@ -13,14 +13,12 @@ static uint32_t
 announce(struct side *side)
 {
     const uint32_t value = atomic_load(&side->word.value);
-    uint32_t now = atomic_load(&side->waiting);
 
-    while (!atomic_compare_exchange_weak(
-        &side->waiting, &now, (now + SIDE_ONE) & ~(uint32_t)SIDE_WAKING))
-        ;
+    atomic_fetch_add(&side->waiting, SIDE_ONE);
     return value;
 }
 
+/* What the bit was set for, if it was, is now the caller's to look at. */
 static void
 leave(struct side *side)
 {

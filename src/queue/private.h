@@ -12,8 +12,8 @@
  *
  *   waiting bit      who changes it                  legal       illegal
  *   SIDE_WAKING      set by a waker, just before it  too early   set, while all
- *                    wakes one; cleared by everyone  cleared     announced ones
- *                    who announces itself or leaves              sleep for good
+ *                    wakes one; cleared by whoever   cleared     announced ones
+ *                    leaves                                      sleep for good
  *   SIDE_WATCHED     under the watches' lock         too long    clear, while
  *                                                                there are any
  *   SIDE_FD          set once, under the same lock   –           ever cleared
@@ -25,9 +25,9 @@
  * SIDE_WAKING, change word.value and wake one. All sequentially consistent, so
  * that one sees the other. While SIDE_WAKING stands nobody else is woken: the
  * one on its way looks at everything that happened before it clears the bit,
- * and if it leaves more than it takes, wakes the next. An announcer clears the
- * bit after it has read word.value, since what set the bit before that may
- * have changed the value already, for somebody who was not there to see it. */
+ * and if it leaves more than it takes, wakes the next. Somebody is on his way:
+ * all who are announced when the bit is set have read word.value before its
+ * change, so that one is woken, or does not fall asleep. */
 enum {
     SIDE_WAKING = 1,
     SIDE_WATCHED = 2,
@@ -41,15 +41,15 @@ struct side {
 };
 
 struct private_queue {
-    weft_queue face; /* first */
-    const struct private_kind *how;
-    struct side items; /* getters wait here */
-    struct side room;  /* putters */
-    struct side ended; /* joiners */
-    _Alignas(128) struct lock lock;
-    struct list watches; /* under lock */
+    weft_queue face;                /* first */
+    const struct private_kind *how; /* read-only */
+    struct lock lock;
     int fd;              /* under lock; -1 until asked for */
     bool fd_on;          /* under lock: it is readable */
+    struct list watches; /* under lock */
+    struct side items;   /* getters wait here */
+    struct side room;    /* putters */
+    struct side ended;   /* joiners */
 };
 
 /* Why something cannot be done now. */
@@ -81,15 +81,14 @@ void private_open(struct private_queue *queue, const struct private_kind *how);
 void private_close(struct private_queue *queue);
 
 /* The operations of struct queue_kind that are the same for all. */
-int private_put(weft_queue *queue, const void *items, unsigned n,
-                int64_t until);
-int private_get(weft_queue *queue, void *items, unsigned n, int64_t until);
-int private_join(weft_queue *queue, int64_t until);
-int private_fd(weft_queue *queue);
-unsigned private_waiters(weft_queue *queue);
-bool private_ready(void *queue);
-void private_watch(void *queue, struct watch *watch);
-void private_unwatch(void *queue, struct watch *watch);
+int private_put(weft_queue *face, const void *items, unsigned n, int64_t until);
+int private_get(weft_queue *face, void *items, unsigned n, int64_t until);
+int private_join(weft_queue *face, int64_t until);
+int private_fd(weft_queue *face);
+unsigned private_waiters(weft_queue *face);
+bool private_ready(void *object);
+void private_watch(void *object, struct watch *watch);
+void private_unwatch(void *object, struct watch *watch);
 
 void side_tell(struct private_queue *queue, struct side *side, uint32_t seen);
 

@@ -1,4 +1,5 @@
 /* Taking and giving back, for the program. */
+#include "base/misuse.h"
 #include "base/why.h"
 #include "os/os.h"
 #include "shm/heap.h"
@@ -6,8 +7,6 @@
 
 #include <weft/shared.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Only by the thread itself; others read it when it is dead. */
@@ -128,11 +127,9 @@ weft_shared_alloc(size_t size)
 static _Noreturn void
 misuse(const void *memory)
 {
-    fprintf(stderr,
-            "weft: weft_shared_free: no living block of the shared heap begins "
-            "at %p\n",
-            memory);
-    abort();
+    misuse_stop("weft_shared_free by '%s': no living block of the shared heap "
+                "begins at %p",
+                self_get()->record.name, memory);
 }
 
 /* Gives the lock back. The pages go while others can have it: nobody takes a

@@ -8,8 +8,8 @@
 #include <weft/cond.h>
 
 /* Among processes: see cond_shared.c. `mutex` is held, and not on return. */
-int cond_shared_wait(weft_cond *cond, weft_mutex *mutex, struct self *self,
+int cond_shared_wait(weft_cond *object, weft_mutex *mutex, struct self *self,
                      const struct wait_terms *terms);
-void cond_shared_notify(weft_cond *cond, struct self *self, unsigned n);
+void cond_shared_notify(weft_cond *object, struct self *self, unsigned n);
 
 #endif

@@ -304,6 +304,20 @@ has_shared(const struct any *any)
     return false;
 }
 
+/* A status; the caller frees any->polls. */
+static int
+prepare(struct any *any)
+{
+    struct self *self = self_get();
+    int status = find_shared(any->sources, any->count);
+
+    if (status == 0)
+        status = gather_fds(any);
+    if (status == 0 && any->polls && has_shared(any))
+        status = sentry_get(self, any->waiter.bell);
+    return status;
+}
+
 int
 any_wait(struct any_source *sources, size_t count, size_t from,
          const struct wait_terms *terms)
@@ -312,13 +326,7 @@ any_wait(struct any_source *sources, size_t count, size_t from,
         .sources = sources, .count = count, .from = count ? from % count : 0};
     size_t nearest = count;
 
-    self_get();
-    int status = find_shared(sources, count);
-
-    if (status == 0)
-        status = gather_fds(&any);
-    if (status == 0 && any.polls && has_shared(&any))
-        status = sentry_get(self_here, any.waiter.bell);
+    int status = prepare(&any);
 
     if (status < 0) {
         free(any.polls);

@@ -306,6 +306,34 @@ START_TEST(a_put_waits_for_room)
 
 END_TEST
 
+/* One wake-up is under way at a time; whoever got it passes it on. */
+START_TEST(all_who_wait_go_on)
+{
+    struct item items[3] = {{0, 0}, {0, 3}, {0, 6}};
+    weft_job *jobs[3];
+
+    open_it(_i);
+    for (int i = 0; i < 3; i++)
+        jobs[i] = start_waiting(get_one);
+    ck_assert_int_eq(weft_queue_put_many(queue, items, 3, WEFT_NOW), 3);
+    for (int i = 0; i < 3; i++)
+        expect_end(jobs[i], WEFT_OK);
+    weft_queue_close(queue);
+    open_it(_i);
+    if (sort->capacity > 0) {
+        fill();
+        for (int i = 0; i < 3; i++)
+            jobs[i] = start_waiting(put_one);
+        ck_assert_int_eq(weft_queue_get_many(queue, items, 3, WEFT_NOW), 3);
+        ck_assert_int_eq(weft_queue_done(queue, 3), 0);
+        for (int i = 0; i < 3; i++)
+            expect_end(jobs[i], WEFT_OK);
+    }
+    weft_queue_close(queue);
+}
+
+END_TEST
+
 START_TEST(a_discard_makes_room)
 {
     open_it(_i);
@@ -899,6 +927,7 @@ main(void)
     support_add_table(tcase, many_go_at_once, sorts);
     support_add_table(tcase, a_get_waits_for_a_put, sorts);
     support_add_table(tcase, a_put_waits_for_room, sorts);
+    support_add_table(tcase, all_who_wait_go_on, sorts);
     support_add_table(tcase, a_discard_makes_room, sorts);
     support_add_table(tcase, a_stop_ends_a_wait, sorts);
     support_add_table(tcase, an_item_is_seen_before_a_stop, sorts);
