@@ -18,7 +18,8 @@ WEFT_BEGIN
 
 /* Gives the mutex back, waits, takes it again: it is HELD on return, whatever
  * the result. No spurious wake-ups, but look again: others may have been first.
- * 0, WEFT_OWNER_DIED, WEFT_ETIMEDOUT, WEFT_ECANCELED. */
+ * 0, WEFT_ETIMEDOUT, WEFT_ECANCELED; WEFT_OWNER_DIED, whatever else there was
+ * to say, when the mutex was taken back from one who died. */
 WEFT_API WEFT_MUST_CHECK int weft_cond_wait(weft_cond *cond, weft_mutex *mutex,
                                             weft_time deadline);
 

@@ -37,8 +37,8 @@ WEFT_BEGIN
  * Mechanism: no fd among them: one futex of the waiter's own; private sources
  * ring it through watch nodes on the waiter's stack, shared ones join it in
  * futex_waitv. With an fd: the waiter polls, with an eventfd of its own that
- * wakers ring only because its word says "polling"; for shared sources one
- * hidden thread of the process sits in futex_waitv and rings it. */
+ * wakers ring only because its word says "polling"; for shared sources a
+ * hidden thread of the waiter's own sits in futex_waitv and rings it. */
 WEFT_API WEFT_MUST_CHECK int weft_wait_any(const weft_source *sources,
                                            size_t count, size_t from,
                                            weft_time deadline);

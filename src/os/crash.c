@@ -63,7 +63,7 @@ without_library(unsigned count)
 static void
 follow_frames(const ucontext_t *context)
 {
-    struct frame here;
+    struct frame here = {0};
     uint64_t at, back = 0;
 
     start_frames(context, &crash.frames[0], &at, &back);

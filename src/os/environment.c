@@ -21,7 +21,6 @@ enum {
 int
 os_read_own(const void *at, void *out, size_t size)
 {
-    /* cppcheck-suppress ctuuninitvar: it is written there */
     const struct iovec here = {out, size};
     const struct iovec there = {(void *)(uintptr_t)at, size};
     const ssize_t got = process_vm_readv(getpid(), &here, 1, &there, 1, 0);

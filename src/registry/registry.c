@@ -438,6 +438,12 @@ registry_claim(void)
 }
 
 void
+registry_renew(struct slot *slot)
+{
+    atomic_store_explicit(&slot->owner, new_owner(slot), memory_order_release);
+}
+
+void
 registry_release(struct slot *slot)
 {
     const unsigned id = registry_id(slot);

@@ -29,6 +29,9 @@ struct registry_header *registry_header_of(void); /* NULL: not open */
 struct slot *registry_claim(void);
 void registry_release(struct slot *slot);
 
+/* The slot's thread gets another owner's word: the old one is nobody's. */
+void registry_renew(struct slot *slot);
+
 /* Marks the slots of a process that has died and is not yet reaped, so that no
  * later process of its id is taken for it; and frees what is marked. */
 void registry_condemn(int pid);

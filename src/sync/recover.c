@@ -78,14 +78,16 @@ wake_word(uint64_t object, uint32_t kind)
 /* Objects of this process alone may be gone: they are not touched, but who
  * sleeps on their words is woken. */
 void
-recover_self(struct slot *slot)
+recover_self(struct self *self)
 {
-    const uint32_t count = atomic_load(&slot->held_count);
+    struct slot *slot = self->slot;
+    const uint32_t count = slot ? atomic_load(&slot->held_count) : 0;
 
     if (count == 0)
         return;
     registry_bury(slot);
-    atomic_store(&slot->owner, 0);
+    registry_renew(slot);
+    self->owner = atomic_load(&slot->owner);
     for (uint32_t i = 0; i < count && i < SLOT_HELD; i++) {
         const struct slot_held *held = &slot->held[i];
         const uint64_t object = atomic_load(&held->object);
@@ -95,4 +97,5 @@ recover_self(struct slot *slot)
         else if (object)
             wake_word(object, atomic_load(&held->kind));
     }
+    atomic_store(&slot->held_count, 0);
 }

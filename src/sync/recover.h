@@ -4,7 +4,7 @@
 #ifndef SYNC_RECOVER_H
 #define SYNC_RECOVER_H
 
-#include "registry/slot.h"
+#include "registry/self.h"
 
 #include <stdint.h>
 
@@ -20,7 +20,9 @@ void recover_teach(unsigned kind, recover_fn *fn, size_t word);
  * reclaimed. */
 void recover_process(int pid);
 
-/* The calling thread's slot, which is about to go to another. */
-void recover_self(struct slot *slot);
+/* The calling thread gives up what it holds: at its end, and at the end of a job
+ * that it ran, which it may outlive. Others then find its locks left by somebody
+ * who is gone. */
+void recover_self(struct self *self);
 
 #endif

@@ -42,8 +42,7 @@ static void
 thread_ends(struct self *self)
 {
     at_end_run(self);
-    if (self->slot)
-        recover_self(self->slot);
+    recover_self(self);
     sentry_end(self);
     certificate_end(self);
     policy_leave(self);

@@ -13,6 +13,7 @@
 #include "os/os.h"
 #include "registry/record.h"
 #include "registry/registry.h"
+#include "sync/recover.h"
 #include "wait/certificate.h"
 #include "worker/at_end.h"
 #include "worker/options.h"
@@ -180,6 +181,7 @@ run_function(struct thread *thread, weft_job *job)
 
     self->shield = 0;
     at_end_run(self);
+    recover_self(self);
     self->stop = NULL;
     self->job = NULL;
     job_returned(job, code);

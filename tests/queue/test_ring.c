@@ -312,7 +312,7 @@ START_TEST(what_is_never_empty_is_never_found_empty)
                                         .order = crowded[_i].lifo ? WEFT_LIFO
                                                                   : WEFT_FIFO};
 
-    never.rounds = scaled(1000000 / crowded[_i].threads);
+    never.rounds = scaled(300000 / crowded[_i].threads);
     ck_assert_int_eq(weft_queue_open(&never.queue, &options), 0);
     for (unsigned i = 0; i < crowded[_i].threads; i++)
         threads[i] = support_thread(put_and_get, NULL);
@@ -349,7 +349,7 @@ START_TEST(what_is_never_full_is_never_found_full)
                                         .capacity = ROOM};
     const uint64_t item = 1;
 
-    never.rounds = scaled(300000);
+    never.rounds = scaled(100000);
     ck_assert_int_eq(weft_queue_open(&never.queue, &options), 0);
     for (int i = 0; i < ROOM; i++)
         ck_assert_int_eq(weft_queue_put(never.queue, &item, WEFT_NOW), 0);

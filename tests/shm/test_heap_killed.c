@@ -225,7 +225,7 @@ START_TEST(the_killed_tear_nothing)
     for (unsigned i = 0; i < 2; i++)
         others[i] = must_start(i ? WEFT_THREAD : WEFT_PROCESS,
                                &(weft_task){.fn = go_on, WEFT_ARG(i)});
-    for (unsigned i = 0; i < scaled(3000); i++) {
+    for (unsigned i = 0; i < scaled(1000); i++) {
         kill_one(&victims[i % VICTIMS], (int)i % VICTIMS, &seed, &count);
         const char *fault = i % 16 ? NULL : heap_fault();
 
