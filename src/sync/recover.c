@@ -88,6 +88,8 @@ recover_self(struct self *self)
     registry_bury(slot);
     registry_renew(slot);
     self->owner = atomic_load(&slot->owner);
+    /* Recounts find nothing here from now on; the entries are still there. */
+    atomic_store(&slot->held_count, 0);
     for (uint32_t i = 0; i < count && i < SLOT_HELD; i++) {
         const struct slot_held *held = &slot->held[i];
         const uint64_t object = atomic_load(&held->object);
@@ -97,5 +99,4 @@ recover_self(struct self *self)
         else if (object)
             wake_word(object, atomic_load(&held->kind));
     }
-    atomic_store(&slot->held_count, 0);
 }

@@ -5,6 +5,8 @@
 
 #include <weft/status.h>
 
+#include <limits.h>
+
 /* The node begins the page after the slot's: private memory, so that no other
  * process can damage the list that the kernel and the C library walk. */
 static void **
@@ -50,6 +52,8 @@ certificate_end(struct self *self)
     os_robust_unlink(node_of(self->slot));
     atomic_store(&self->slot->certificate, 0);
     self->certified = false;
+    /* Who waits for a lock of this thread's looks at its owner. */
+    os_futex_wake(&self->slot->certificate, INT_MAX, true);
 }
 
 bool

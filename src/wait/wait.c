@@ -12,7 +12,8 @@
 enum {
     SLICE = 10000000, /* ns, where the system cannot wait on several words */
     NET = 1000000000, /* ns: the longest sleep on a shared word, whose waker may
-                         have been killed */
+                         have been killed; or on a lock, whose holder's end may
+                         come between the last look and the sleep */
     CHAIN = 8         /* stop words that one sleep can watch */
 };
 
@@ -102,8 +103,9 @@ sleep_once(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
     bool all;
     const unsigned count = gather(waits, word, old, terms, &all);
     const int64_t now = os_now();
-    const int64_t whole =
-        terms->shared ? least(terms->until, now + NET) : terms->until;
+    const int64_t whole = terms->shared || terms->owner
+                              ? least(terms->until, now + NET)
+                              : terms->until;
     const int64_t sliced = least(terms->until, now + SLICE);
 
     /* Once more, after its certificate's word was read. */
