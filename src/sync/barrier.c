@@ -203,6 +203,7 @@ weft_barrier_wait(weft_barrier *barrier, weft_time deadline)
 void
 weft_barrier_abort(weft_barrier *barrier)
 {
+    object_must("weft_barrier_abort", barrier, __builtin_return_address(0));
     atomic_fetch_or(state_of(barrier), BROKEN);
     turn(barrier);
 }
@@ -210,6 +211,7 @@ weft_barrier_abort(weft_barrier *barrier)
 void
 weft_barrier_reset(weft_barrier *barrier)
 {
+    object_must("weft_barrier_reset", barrier, __builtin_return_address(0));
     uint64_t now = atomic_load(state_of(barrier));
     uint64_t next;
 
@@ -227,6 +229,8 @@ weft_barrier_reset(weft_barrier *barrier)
 int
 weft_barrier_waiting(const weft_barrier *barrier)
 {
+    if (!barrier)
+        return why_set(WEFT_EINVAL, "weft_barrier_waiting: barrier is NULL");
     const uint64_t now = atomic_load(state_of(barrier));
 
     return now & BROKEN ? WEFT_EBROKEN : (int)(now & MOST);

@@ -138,6 +138,7 @@ weft_cond_wait(weft_cond *cond, weft_mutex *mutex, weft_time deadline)
 void
 weft_cond_notify(weft_cond *cond, unsigned n)
 {
+    object_must("weft_cond_notify", cond, __builtin_return_address(0));
     if (!object_is_shared(cond->shared, cond))
         notify_private((struct cond *)(void *)cond, n);
     else

@@ -8,7 +8,8 @@
  *
  * all under a robust lock. Who waits says so, with its ticket, in its own slot.
  * As long as there are no holes a notification looks at nothing else; with
- * holes it looks for the waiters in their slots. A waiter sleeps on one of a
+ * holes, or where nobody recovers the dead, it looks for the waiters in their
+ * slots. A waiter sleeps on one of a
  * few words that are changed after `granted`, so that not all wake for one. */
 #include "os/os.h"
 #include "registry/registry.h"
@@ -130,7 +131,7 @@ grant(struct cond *cond, unsigned n)
     if (n >= next - granted) {
         atomic_store(&cond->granted, next);
         atomic_store(&cond->holes, 0);
-    } else if (atomic_load(&cond->holes) == 0) {
+    } else if (atomic_load(&cond->holes) == 0 && object_can_be_reached(cond)) {
         atomic_store(&cond->granted, granted + n);
     } else {
         while (n-- > 0 && grant_one(cond))

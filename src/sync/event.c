@@ -129,6 +129,8 @@ void
 weft_event_set(weft_event *event)
 {
     struct self *self = self_here;
+
+    object_must("weft_event_set", event, __builtin_return_address(0));
     const bool shared = object_is_shared(event->shared, event);
 
     if (!shared || !self || !self->certified) {
@@ -160,12 +162,14 @@ teach(void)
 void
 weft_event_clear(weft_event *event)
 {
+    object_must("weft_event_clear", event, __builtin_return_address(0));
     atomic_fetch_and(&word_of(event)->value, ~(uint32_t)SET);
 }
 
 bool
 weft_event_is_set(const weft_event *event)
 {
+    object_must("weft_event_is_set", event, __builtin_return_address(0));
     /* acquire: what was written before the setting is seen */
     return atomic_load_explicit(&word_of(event)->value, memory_order_acquire) &
            SET;

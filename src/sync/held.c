@@ -24,10 +24,26 @@ find(struct slot *slot, uint64_t object)
     return NULL;
 }
 
+/* Something of this process alone: others need not know that it is held. */
+static struct slot_held *
+find_private(struct slot *slot)
+{
+    for (uint32_t i = used(slot); i-- > 0;) {
+        const uint32_t kind =
+            atomic_load_explicit(&slot->held[i].kind, memory_order_relaxed);
+
+        if (object_of(&slot->held[i]) != 0 &&
+            (kind == SLOT_WAIT_MUTEX || kind == SLOT_WAIT_WRITE))
+            return &slot->held[i];
+    }
+    return NULL;
+}
+
 bool
 held_has_room(const struct self *self)
 {
-    return used(self->slot) < SLOT_HELD || find(self->slot, 0) != NULL;
+    return used(self->slot) < SLOT_HELD || find(self->slot, 0) ||
+           find_private(self->slot);
 }
 
 void
@@ -38,7 +54,10 @@ held_add_slow(struct slot *slot, const void *object, unsigned kind,
 
     if (!empty) {
         atomic_fetch_add_explicit(&slot->held_count, 1, memory_order_relaxed);
-        return;
+        empty = kind & SLOT_SHARED ? find_private(slot) : NULL;
+        if (!empty)
+            return;
+        atomic_store_explicit(&empty->object, 0, memory_order_release);
     }
     atomic_store_explicit(&empty->site, (uintptr_t)site, memory_order_relaxed);
     atomic_store_explicit(&empty->kind, kind, memory_order_relaxed);
@@ -102,24 +121,24 @@ held_take(struct self *self, const void *object, unsigned kind,
         held_add(self, object, kind, site);
 }
 
-bool
-held_give(struct self *self, const void *object, unsigned kind)
+uint32_t
+held_give(struct self *self, const void *object, unsigned kind, uint32_t n)
 {
     struct slot_held *held =
         self->slot ? held_find(self->slot, object, kind) : NULL;
 
-    if (!held)
-        return false;
+    if (!held || n == 0)
+        return 0;
     const uint32_t count =
         atomic_load_explicit(&held->count, memory_order_relaxed);
 
-    if (count > 1) {
-        atomic_store_explicit(&held->count, count - 1, memory_order_release);
-    } else {
-        atomic_store_explicit(&held->object, 0, memory_order_release);
-        trim(self->slot);
+    if (n < count) {
+        atomic_store_explicit(&held->count, count - n, memory_order_release);
+        return n;
     }
-    return true;
+    atomic_store_explicit(&held->object, 0, memory_order_release);
+    trim(self->slot);
+    return count;
 }
 
 uint32_t

@@ -10,7 +10,8 @@
 
 #include "registry/self.h"
 
-/* Another entry. Beyond SLOT_HELD it is only counted; see held_has_room. */
+/* Another entry. Beyond SLOT_HELD it is only counted; but a shared object's
+ * takes the place of one that is not, see held_has_room. */
 void held_add_slow(struct slot *slot, const void *object, unsigned kind,
                    const void *site);
 void held_remove_slow(struct slot *slot, const void *object);
@@ -78,11 +79,12 @@ bool held_has_room(const struct self *self);
 struct slot_held *held_find(struct slot *slot, const void *object,
                             unsigned kind);
 
-/* One more, or one less, of what may be held several times: an entry's count.
- */
+/* One more, or up to n less, of what may be held several times: an entry's
+ * count. How many less. */
 void held_take(struct self *self, const void *object, unsigned kind,
                const void *site);
-bool held_give(struct self *self, const void *object, unsigned kind);
+uint32_t held_give(struct self *self, const void *object, unsigned kind,
+                   uint32_t n);
 
 /* How often the slot's thread holds it: for recounts. */
 uint32_t held_count_of(const struct slot *slot, const void *object,

@@ -101,12 +101,12 @@ lock_slow(weft_mutex *mutex, struct self *self, int64_t until, bool stubborn,
                                .shared = is_shared(mutex),
                                .kind = SLOT_WAIT_MUTEX,
                                .object = mutex};
+    if (mutex_is_mine(mutex, self))
+        return lock_again(mutex);
     int status = terms.shared ? enter(self, mutex) : 0;
 
     if (status < 0)
         return status;
-    if (mutex_is_mine(mutex, self))
-        return lock_again(mutex);
     status = take(mutex, self, &terms);
     if (status >= 0)
         held_add(self, mutex, kind_of(terms.shared), site);
@@ -133,6 +133,7 @@ weft_mutex_lock(weft_mutex *mutex)
     struct self *self = self_get();
     const void *site = __builtin_return_address(0);
 
+    object_must("weft_mutex_lock", mutex, site);
     if (lock_fast(mutex, self, site))
         return 0;
     const int status = lock_slow(mutex, self, OS_NEVER, true, site);
@@ -160,6 +161,7 @@ weft_mutex_unlock(weft_mutex *mutex)
 {
     struct self *self = self_get();
 
+    object_must("weft_mutex_unlock", mutex, __builtin_return_address(0));
     if (!mutex_is_mine(mutex, self))
         object_misused("weft_mutex_unlock", mutex, __builtin_return_address(0),
                        "the caller does not hold it");

@@ -37,6 +37,14 @@ const char *object_owner(uint32_t owner, char out[TEXT_NAME]);
 _Noreturn void object_misused(const char *call, const void *object,
                               const void *site, const char *fault);
 
+/* Where there is no status to answer with. */
+static inline void
+object_must(const char *call, const void *object, const void *site)
+{
+    if (__builtin_expect(!object, 0))
+        object_misused(call, object, site, "it is NULL");
+}
+
 /* For a failed call: WEFT_ETIMEDOUT and WEFT_ECANCELED with the object's name.
  */
 int object_failed(int status, const char *call, const void *object);

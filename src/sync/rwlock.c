@@ -217,7 +217,8 @@ lock_call(struct call *call)
 
     if (status < 0)
         return status;
-    if (!held_has_room(call->self))
+    if (!held_has_room(call->self) &&
+        !held_find(call->self->slot, call->lock, kind_of(call)))
         return why_set(WEFT_EAGAIN,
                        "the caller holds %d shared objects; %s would be one "
                        "more",
@@ -246,6 +247,7 @@ lock_until(weft_rwlock *lock, bool write, weft_time deadline, const void *site,
 static int
 lock_for_good(weft_rwlock *lock, bool write, const void *site, const char *name)
 {
+    object_must(name, lock, site);
     const int status =
         lock_call(&(struct call){.lock = (struct rwlock *)(void *)lock,
                                  .self = self_get(),
@@ -304,8 +306,8 @@ give(const struct call *call)
     const uint32_t readers = atomic_load(&lock->readers);
 
     /* Beyond what a slot has room for nobody knows who reads. */
-    if (readers == 0 || (!held_give(self, lock, kind_of(call)) && self->slot &&
-                         held_has_place(self->slot)))
+    if (readers == 0 || (!held_give(self, lock, kind_of(call), 1) &&
+                         self->slot && held_has_place(self->slot)))
         return false;
     atomic_store(&lock->readers, readers - 1);
     if (readers == 1)
@@ -319,6 +321,7 @@ weft_rwlock_unlock(weft_rwlock *object)
     struct call call = {.lock = (struct rwlock *)(void *)object,
                         .self = self_get()};
 
+    object_must("weft_rwlock_unlock", object, __builtin_return_address(0));
     call.shared = object_is_shared(object->shared, object);
     if (call.shared && robust_enter(call.self) == 0)
         call_begin(call.self, object, SLOT_WAIT_READ);

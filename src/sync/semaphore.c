@@ -101,12 +101,10 @@ recount(struct semaphore *semaphore)
     if (base == 0)
         return;
     registry_each_living(add_taken, &sum);
-    const uint32_t permits = base - 1 - sum.taken;
+    const uint32_t permits = sum.taken < base ? base - 1 - sum.taken : 0;
 
-    atomic_store(&semaphore->permits.value, (int32_t)permits < 0 ? 0
-                                            : permits > semaphore->limit
-                                                ? semaphore->limit
-                                                : permits);
+    atomic_store(&semaphore->permits.value,
+                 permits < semaphore->limit ? permits : semaphore->limit);
 }
 
 static void
@@ -119,10 +117,23 @@ enter(struct semaphore *semaphore, struct self *self)
                      atomic_load(&semaphore->permits.value) + 1);
 }
 
-/* Somebody else's permit comes back: for whom? */
+/* What others gave back for the caller goes from its entry, so that the
+ * credit's place is free for another. */
+static void
+settle(struct semaphore *semaphore, struct self *self)
+{
+    for (unsigned i = 0; i < CREDITS; i++)
+        if (atomic_load(&semaphore->credits[i].owner) == self->owner) {
+            (void)held_give(self, semaphore, SLOT_WAIT_SEMAPHORE | SLOT_SHARED,
+                            atomic_load(&semaphore->credits[i].count));
+            atomic_store(&semaphore->credits[i].owner, 0);
+        }
+}
+
+/* Somebody else's permits come back: for whom? */
 struct taker {
     const struct semaphore *semaphore;
-    uint32_t owner;
+    uint32_t owner, count;
 };
 
 static void
@@ -130,15 +141,18 @@ find_taker(const struct slot *slot, void *context)
 {
     struct taker *taker = context;
     const uint32_t owner = atomic_load(&slot->owner);
-    const uint32_t taken = taken_by(taker->semaphore, slot);
+    const uint32_t count =
+        taken_by(taker->semaphore, slot) - credit_of(taker->semaphore, owner);
 
-    if (taken > 0 && taken != credit_of(taker->semaphore, owner))
+    if (count > 0 && count <= INT32_MAX) {
         taker->owner = owner;
+        taker->count = count;
+    }
 }
 
 /* An entry of the owner's, or one whose owner has gone. */
 static bool
-give_credit(struct semaphore *semaphore, uint32_t owner)
+give_credit(struct semaphore *semaphore, uint32_t owner, uint32_t n)
 {
     unsigned place = CREDITS;
 
@@ -146,7 +160,7 @@ give_credit(struct semaphore *semaphore, uint32_t owner)
         const uint32_t whose = atomic_load(&semaphore->credits[i].owner);
 
         if (whose == owner) {
-            atomic_fetch_add(&semaphore->credits[i].count, 1);
+            atomic_fetch_add(&semaphore->credits[i].count, n);
             return true;
         }
         if (!registry_owner_lives(whose))
@@ -155,25 +169,35 @@ give_credit(struct semaphore *semaphore, uint32_t owner)
     if (place == CREDITS)
         return false;
     atomic_store(&semaphore->credits[place].owner, 0);
-    atomic_store(&semaphore->credits[place].count, 1);
+    atomic_store(&semaphore->credits[place].count, n);
     atomic_store(&semaphore->credits[place].owner, owner);
     return true;
 }
 
-static void
-give_one(struct semaphore *semaphore, struct self *self)
+/* Up to n for one of the others; how many. */
+static uint32_t
+give_for_another(struct semaphore *semaphore, uint32_t n)
 {
     struct taker taker = {.semaphore = semaphore};
-    const uint32_t mine = taken_by(semaphore, self->slot);
 
-    if (mine > 0 && mine != credit_of(semaphore, self->owner)) {
-        (void)held_give(self, semaphore, SLOT_WAIT_SEMAPHORE | SLOT_SHARED);
-    } else {
-        registry_each_living(find_taker, &taker);
-        if (taker.owner == 0 || !give_credit(semaphore, taker.owner))
-            atomic_fetch_add(&semaphore->base, 1);
-    }
-    atomic_fetch_add(&semaphore->permits.value, 1);
+    registry_each_living(find_taker, &taker);
+    const uint32_t count = taker.count < n ? taker.count : n;
+
+    return taker.owner && give_credit(semaphore, taker.owner, count) ? count
+                                                                     : 0;
+}
+
+static void
+give_back(struct semaphore *semaphore, struct self *self, uint32_t n)
+{
+    uint32_t left = n, given;
+
+    settle(semaphore, self);
+    left -= held_give(self, semaphore, SLOT_WAIT_SEMAPHORE | SLOT_SHARED, left);
+    while (left > 0 && (given = give_for_another(semaphore, left)) > 0)
+        left -= given;
+    atomic_fetch_add(&semaphore->base, left);
+    atomic_fetch_add(&semaphore->permits.value, n);
 }
 
 /* One try, if need be after a recount; true: taken. */
@@ -186,6 +210,7 @@ take_recorded(struct semaphore *semaphore, struct self *self, bool again,
         recount(semaphore);
     const uint32_t permits = atomic_load(&semaphore->permits.value);
 
+    settle(semaphore, self);
     if (permits > 0) {
         held_take(self, semaphore, SLOT_WAIT_SEMAPHORE | SLOT_SHARED, site);
         atomic_store(&semaphore->permits.value, permits - 1);
@@ -198,11 +223,11 @@ static int
 give_recorded(struct semaphore *semaphore, struct self *self, unsigned n)
 {
     enter(semaphore, self);
-    const bool fits =
-        n <= semaphore->limit - atomic_load(&semaphore->permits.value);
+    const uint32_t now = atomic_load(&semaphore->permits.value);
+    const bool fits = now <= semaphore->limit && n <= semaphore->limit - now;
 
-    for (unsigned i = 0; fits && i < n; i++)
-        give_one(semaphore, self);
+    if (fits)
+        give_back(semaphore, self, n);
     robust_give(&semaphore->lock, true);
     return fits ? 0 : WEFT_EOVERFLOW;
 }
@@ -266,7 +291,9 @@ enter_call(struct semaphore *semaphore, struct self *self)
 
     if (status < 0)
         return status;
-    if (!held_has_room(self))
+    /* Without a limit nobody needs to know who took. */
+    if (is_recorded(semaphore) && !held_has_room(self) &&
+        !held_find(self->slot, semaphore, SLOT_WAIT_SEMAPHORE | SLOT_SHARED))
         return why_set(WEFT_EAGAIN,
                        "the caller holds %d shared objects; %s would be one "
                        "more",
@@ -368,6 +395,8 @@ weft_semaphore_release(weft_semaphore *object, unsigned n)
 unsigned
 weft_semaphore_permits(const weft_semaphore *semaphore)
 {
+    object_must("weft_semaphore_permits", semaphore,
+                __builtin_return_address(0));
     return atomic_load_explicit(&semaphore_of(semaphore)->permits.value,
                                 memory_order_relaxed);
 }
