@@ -2,7 +2,8 @@
  *
  *   bits 0–15    how many have arrived in this round
  *   bits 16–38   the round
- *   bits 39–61   the round that was broken by the last reset, plus 1; 0 = none
+ *   bits 39–61   of the last 23 rounds which were broken by a reset: bit 39
+ *                speaks of the last one
  *   bit 62       broken: until a reset nobody meets
  *
  * `turn` is what waiters sleep on; it is changed after each change of the state
@@ -22,12 +23,14 @@
 
 enum {
     ROUND_AT = 16,
-    BAD_AT = 39
+    HISTORY_AT = 39,
+    HISTORY = 23 /* rounds */
 };
 
-#define MOST       UINT64_C(0xffff)
-#define ROUND_MASK UINT64_C(0x7fffff)
-#define BROKEN     (UINT64_C(1) << 62)
+#define MOST         UINT64_C(0xffff)
+#define ROUND_MASK   UINT64_C(0x7fffff)
+#define HISTORY_MASK UINT64_C(0x7fffff)
+#define BROKEN       (UINT64_C(1) << 62)
 
 static _Atomic uint64_t *
 state_of(const weft_barrier *barrier)
@@ -47,11 +50,15 @@ round_of(uint64_t state)
     return state >> ROUND_AT & ROUND_MASK;
 }
 
+/* The state at the beginning of the next round. */
 static uint64_t
-with_round(uint64_t state, uint64_t round)
+next_round(uint64_t state, bool was_broken)
 {
-    return (state & ~(ROUND_MASK << ROUND_AT) & ~MOST) | (round & ROUND_MASK)
-                                                             << ROUND_AT;
+    const uint64_t round = (round_of(state) + 1) & ROUND_MASK;
+    const uint64_t history =
+        (state >> HISTORY_AT << 1 | was_broken) & HISTORY_MASK;
+
+    return history << HISTORY_AT | round << ROUND_AT;
 }
 
 /* The round `round` has ended or is broken: wakes who waits. */
@@ -64,11 +71,15 @@ turn(weft_barrier *barrier)
     wait_wake(word, INT_MAX, object_is_shared(barrier->shared, barrier));
 }
 
+/* A waiter that so many rounds have left behind takes its own for met. */
 static bool
 is_bad(uint64_t state, uint64_t round)
 {
-    return (round_of(state) == round && state & BROKEN) ||
-           (state >> BAD_AT & ROUND_MASK) == ((round + 1) & ROUND_MASK);
+    const uint64_t since = (round_of(state) - round) & ROUND_MASK;
+
+    if (since == 0)
+        return state & BROKEN;
+    return since <= HISTORY && state >> (HISTORY_AT + since - 1) & 1;
 }
 
 /* Breaks the round, unless it is over. */
@@ -161,9 +172,7 @@ arrive(weft_barrier *barrier, struct self *self, const struct wait_terms *terms)
         if (terms->shared)
             atomic_store(&self->slot->call.ticket, (uint32_t)round_of(now));
         index = now & MOST;
-        next = index + 1 < barrier->parties
-                   ? now + 1
-                   : with_round(now, round_of(now) + 1);
+        next = index + 1 < barrier->parties ? now + 1 : next_round(now, false);
     } while (!atomic_compare_exchange_weak(state_of(barrier), &now, next));
     if (round_of(next) != round_of(now)) {
         turn(barrier);
@@ -216,12 +225,9 @@ weft_barrier_reset(weft_barrier *barrier)
     uint64_t next;
 
     do {
-        const uint64_t round = round_of(now);
-
-        next = now & ~BROKEN & ~(ROUND_MASK << BAD_AT);
-        if (now & (BROKEN | MOST))
-            next = with_round(next, round + 1) | ((round + 1) & ROUND_MASK)
-                                                     << BAD_AT;
+        if (!(now & (BROKEN | MOST)))
+            return;
+        next = next_round(now, true);
     } while (!atomic_compare_exchange_weak(state_of(barrier), &now, next));
     turn(barrier);
 }

@@ -11,7 +11,7 @@ static struct board {
     weft_event event, answer;
     _Atomic unsigned storms;
     int written; /* before event is set */
-} *board;
+} * board;
 
 static void
 make(void)

@@ -14,7 +14,7 @@ static struct board {
     _Atomic int runs, running, failures;
     _Atomic int of[MANY];
     int made; /* by whoever did it */
-} *board;
+} * board;
 
 static void
 make(void)
