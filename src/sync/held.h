@@ -53,7 +53,13 @@ held_add(struct self *self, const void *object, unsigned kind, const void *site)
         held_add_slow(slot, object, kind, site);
 }
 
-/* Most often it is the last one. */
+static inline uint64_t
+held_object(const struct slot *slot, uint32_t at)
+{
+    return atomic_load_explicit(&slot->held[at].object, memory_order_relaxed);
+}
+
+/* Most often it is the last one, and the one below it is held. */
 static inline void
 held_remove(struct self *self, const void *object)
 {
@@ -64,9 +70,8 @@ held_remove(struct self *self, const void *object)
     const uint32_t last =
         atomic_load_explicit(&slot->held_count, memory_order_relaxed) - 1;
 
-    if (last < SLOT_HELD &&
-        atomic_load_explicit(&slot->held[last].object, memory_order_relaxed) ==
-            (uintptr_t)object)
+    if (last < SLOT_HELD && held_object(slot, last) == (uintptr_t)object &&
+        (last == 0 || held_object(slot, last - 1) != 0))
         atomic_store_explicit(&slot->held_count, last, memory_order_release);
     else
         held_remove_slow(slot, object);
