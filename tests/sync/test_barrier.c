@@ -251,16 +251,18 @@ END_TEST
 START_TEST(round_numbers_come_again)
 {
     const unsigned less = support_is_checked() ? 1000 : ALL_ROUNDS;
+    int failed = 0;
 
-    set(kinds[_i], 2);
-    start_parties(kinds[_i], 2);
+    set(WEFT_THREAD, 2);
+    start_parties(WEFT_THREAD, 2);
     expect_meeting(2);
     begin_waiting(0, 1);
     weft_barrier_reset(&board->barrier);
     expect_results(0, 1, WEFT_EBROKEN);
     board->barrier.parties = 1;
     for (unsigned i = 0; i < less - 10; i++)
-        ck_assert_int_eq(wait_until(0), 0);
+        failed += wait_until(0) != 0;
+    ck_assert_int_eq(failed, 0);
     board->barrier.parties = 2;
     for (int i = 0; i < 20; i++)
         expect_meeting(2);
@@ -370,7 +372,7 @@ main(void)
     add_for_kinds(tcase, abort_breaks_it_for_all);
     add_for_kinds(tcase, reset_breaks_it_for_who_waits);
     add_for_kinds(tcase, rounds_come_and_go_before_a_waiter_looks);
-    add_for_kinds(tcase, round_numbers_come_again);
+    tcase_add_test(tcase, round_numbers_come_again);
     tcase_add_loop_test(tcase, a_dead_party_breaks_it, 0, 3);
     tcase_add_test(tcase, the_living_are_not_taken_for_dead);
     return support_run(suite);
