@@ -75,8 +75,11 @@ enter(struct self *self, const weft_mutex *mutex)
                    SLOT_HELD, object_name(mutex, name));
 }
 
+/* The call is not over before the mutex is told to be held: who dies in between
+ * had perhaps been woken, and nobody would know that the others sleep on. */
 static int
-take(weft_mutex *mutex, struct self *self, struct wait_terms *terms)
+take(weft_mutex *mutex, struct self *self, struct wait_terms *terms,
+     const void *site)
 {
     uint32_t dead = 0;
 
@@ -84,6 +87,8 @@ take(weft_mutex *mutex, struct self *self, struct wait_terms *terms)
         call_begin(self, mutex, SLOT_WAIT_MUTEX);
     const int status = robust_take_until(word_of(mutex), self, terms, &dead);
 
+    if (status >= 0)
+        held_add(self, mutex, kind_of(terms->shared), site);
     if (terms->shared)
         call_end(self);
     if (status == WEFT_OWNER_DIED)
@@ -103,14 +108,9 @@ lock_slow(weft_mutex *mutex, struct self *self, int64_t until, bool stubborn,
                                .object = mutex};
     if (mutex_is_mine(mutex, self))
         return lock_again(mutex);
-    int status = terms.shared ? enter(self, mutex) : 0;
+    const int status = terms.shared ? enter(self, mutex) : 0;
 
-    if (status < 0)
-        return status;
-    status = take(mutex, self, &terms);
-    if (status >= 0)
-        held_add(self, mutex, kind_of(terms.shared), site);
-    return status;
+    return status < 0 ? status : take(mutex, self, &terms, site);
 }
 
 /* Free, and known to be within the thread's means. */

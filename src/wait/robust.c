@@ -17,6 +17,17 @@ robust_enter(struct self *self)
     return status;
 }
 
+/* The wake-up that the caller may have got is another one's now: else the rest
+ * would sleep on the certificate of somebody who holds the lock no more. Within
+ * a process nobody dies with it, and so each holder wakes the next. */
+static int
+give_up(struct wait_word *lock, bool shared, int status)
+{
+    if (shared)
+        wait_wake(lock, 1, true);
+    return status;
+}
+
 int
 robust_take_until(struct wait_word *lock, struct self *self,
                   struct wait_terms *terms, uint32_t *dead)
@@ -42,7 +53,7 @@ robust_take_until(struct wait_word *lock, struct self *self,
         const int status = wait_while(lock, owner, terms);
 
         if (status < 0)
-            return status;
+            return give_up(lock, terms->shared, status);
     }
 }
 
