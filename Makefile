@@ -14,6 +14,7 @@ help:
 	@echo 'make demo       run the first examples'
 	@echo 'make test       unit tests, manual pages, headers, installation'
 	@echo 'make lint       formatting, static analysis, layers, symbols'
+	@echo 'make models     every run of the models of locks and queues'
 	@echo 'make asan       unit tests under AddressSanitizer and UBSan'
 	@echo 'make tsan       unit tests under ThreadSanitizer'
 	@echo 'make valgrind   unit tests under Valgrind'
@@ -37,6 +38,12 @@ test:
 lint:
 	@scripts/need build test lint
 	@scripts/test native lint
+
+# Where spin cannot be installed the check says so and is skipped.
+models:
+	@scripts/need build
+	@scripts/need models || true
+	@scripts/check-models
 
 asan tsan:
 	@scripts/need build test
@@ -85,5 +92,5 @@ format:
 clean:
 	rm -rf build build-*
 
-.PHONY: all help demo test lint asan tsan valgrind clang slow soak bench docs \
+.PHONY: all help demo test lint models asan tsan valgrind clang slow soak bench docs \
     install format clean
