@@ -127,20 +127,29 @@ lock_fast(weft_mutex *mutex, struct self *self, const void *site)
     return true;
 }
 
-int
-weft_mutex_lock(weft_mutex *mutex)
+/* Apart, so that the fast path needs no stack. */
+static __attribute__((noinline)) int
+lock_or_stop(weft_mutex *mutex, const void *site)
 {
     struct self *self = self_get();
-    const void *site = __builtin_return_address(0);
 
     object_must("weft_mutex_lock", mutex, site);
-    if (lock_fast(mutex, self, site))
-        return 0;
     const int status = lock_slow(mutex, self, OS_NEVER, true, site);
 
     if (status < 0)
         object_misused("weft_mutex_lock", mutex, site, weft_why());
     return status;
+}
+
+int
+weft_mutex_lock(weft_mutex *mutex)
+{
+    struct self *self = self_here;
+    const void *site = __builtin_return_address(0);
+
+    if (self && mutex && lock_fast(mutex, self, site))
+        return 0;
+    return lock_or_stop(mutex, site);
 }
 
 int
@@ -156,37 +165,53 @@ weft_mutex_lock_until(weft_mutex *mutex, weft_time deadline)
     return lock_slow(mutex, self, deadline.ns, false, site);
 }
 
-void
-weft_mutex_unlock(weft_mutex *mutex)
+static __attribute__((noinline)) void
+wake_and_forget(weft_mutex *mutex, struct self *self)
 {
-    struct self *self = self_get();
-
-    object_must("weft_mutex_unlock", mutex, __builtin_return_address(0));
-    if (!mutex_is_mine(mutex, self))
-        object_misused("weft_mutex_unlock", mutex, __builtin_return_address(0),
-                       "the caller does not hold it");
-    if (mutex->internal_depth > 0) {
-        mutex->internal_depth--;
-        return;
-    }
-    mutex_give(mutex, self);
+    wait_wake_parked(word_of(mutex), 1, is_shared(mutex));
+    held_remove(self, mutex);
 }
 
 /* A thread that is killed in between still says that it holds the mutex, by
  * which those are woken whom it did not wake. */
+static inline void
+give(weft_mutex *mutex, struct self *self)
+{
+    struct wait_word *word = word_of(mutex);
+
+    atomic_exchange(&word->value, 0); /* pairs with parked++ in wait.c */
+    if (__builtin_expect(atomic_load(&word->parked) > 0, 0))
+        wake_and_forget(mutex, self);
+    else
+        held_remove(self, mutex);
+}
+
+static __attribute__((noinline)) void
+unlock_slow(weft_mutex *mutex, const void *site)
+{
+    object_must("weft_mutex_unlock", mutex, site);
+    if (!mutex_is_mine(mutex, self_get()))
+        object_misused("weft_mutex_unlock", mutex, site,
+                       "the caller does not hold it");
+    mutex->internal_depth--;
+}
+
+void
+weft_mutex_unlock(weft_mutex *mutex)
+{
+    struct self *self = self_here;
+
+    if (self && mutex && mutex_is_mine(mutex, self) &&
+        mutex->internal_depth == 0)
+        give(mutex, self);
+    else
+        unlock_slow(mutex, __builtin_return_address(0));
+}
+
 void
 mutex_give(weft_mutex *mutex, struct self *self)
 {
-    robust_give(word_of(mutex), is_shared(mutex));
-    held_remove(self, mutex);
-}
-
-bool
-mutex_is_mine(const weft_mutex *mutex, const struct self *self)
-{
-    return atomic_load_explicit(
-               (const _Atomic uint32_t *)&mutex->internal_word[0],
-               memory_order_relaxed) == self->owner;
+    give(mutex, self);
 }
 
 int

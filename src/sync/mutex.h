@@ -6,7 +6,13 @@
 
 #include <weft/mutex.h>
 
-bool mutex_is_mine(const weft_mutex *mutex, const struct self *self);
+static inline bool
+mutex_is_mine(const weft_mutex *mutex, const struct self *self)
+{
+    return atomic_load_explicit(
+               (const _Atomic uint32_t *)&mutex->internal_word[0],
+               memory_order_relaxed) == self->owner;
+}
 
 /* Gives it back however often it was locked; and takes it again, once: 0,
  * WEFT_OWNER_DIED, or a failure, by which it is not held. */

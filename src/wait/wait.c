@@ -220,10 +220,9 @@ wait_asleep(struct wait_word *word, uint32_t old,
 }
 
 void
-wait_wake(struct wait_word *word, int count, bool shared)
+wait_wake_parked(struct wait_word *word, int count, bool shared)
 {
-    if (atomic_load(&word->parked) > 0)
-        os_futex_wake(&word->value, count, shared);
+    os_futex_wake(&word->value, count, shared);
 }
 
 void

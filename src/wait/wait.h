@@ -54,7 +54,14 @@ int wait_asleep(struct wait_word *word, uint32_t old,
 /* Changes the value (release) and wakes up to `count` waiters. The word must
  * outlive the call. */
 void wait_post(struct wait_word *word, uint32_t value, int count);
-void wait_wake(struct wait_word *word, int count, bool shared);
+void wait_wake_parked(struct wait_word *word, int count, bool shared);
+
+static inline void
+wait_wake(struct wait_word *word, int count, bool shared)
+{
+    if (__builtin_expect(atomic_load(&word->parked) > 0, 0))
+        wait_wake_parked(word, count, shared);
+}
 
 /* Sleeps until then. 0 or WEFT_ECANCELED. */
 int wait_sleep(int64_t until);
