@@ -52,8 +52,8 @@ const char *heap_fault(void);
 size_t heap_block_size(const void *at);
 
 /* The heap's place; 0 bytes where there is none. Written once. */
-extern _Atomic uintptr_t heap_first;
-extern _Atomic size_t heap_bytes;
+extern __attribute__((visibility("hidden"))) _Atomic uintptr_t heap_first;
+extern __attribute__((visibility("hidden"))) _Atomic size_t heap_bytes;
 
 /* Whether the address lies in the heap: in every lock of a mutex, so one
  * subtraction and one comparison. */
