@@ -492,7 +492,7 @@ end_leases(struct shared_queue *queue, struct self *self, unsigned n)
 
         atomic_store_explicit(&queue->meta[cell], FREE, memory_order_release);
         free_of(queue)[queue->free_count++] = cell;
-        (void)held_give(self, queue, SLOT_WAIT_DONE | SLOT_SHARED);
+        (void)held_give(self, queue, SLOT_WAIT_DONE | SLOT_SHARED, 1);
     }
     return 0;
 }
