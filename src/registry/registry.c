@@ -412,6 +412,7 @@ cleared(struct slot *slot)
     atomic_store_explicit(&slot->held_count, 0, memory_order_release);
     atomic_store_explicit(&slot->stack_count, 0, memory_order_release);
     atomic_store_explicit(&slot->call.object, 0, memory_order_release);
+    atomic_store_explicit(&slot->granted.object, 0, memory_order_release);
     atomic_store_explicit(&slot->heap_taken, 0, memory_order_release);
     atomic_store_explicit(&slot->owner, new_owner(slot), memory_order_release);
     atomic_store_explicit(&identity->sequence, sequence + 2,

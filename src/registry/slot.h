@@ -159,7 +159,10 @@ struct slot {
     /* The block of the shared heap that the thread is taking or giving back;
      * shm/layout.h. 0 = none. */
     _Atomic uint64_t heap_taken;
-    char unused[4064 - 448 - 8 - SLOT_HELD * 24 - SLOT_STACK * 8 - 32];
+    /* A wait for a condition that was granted: until the thread has the mutex
+     * again. If it dies before, the next waiter gets the notification. */
+    struct slot_call granted;
+    char unused[4064 - 448 - 8 - SLOT_HELD * 24 - SLOT_STACK * 8 - 48];
     _Atomic uint32_t certificate; /* tid | OS_SLEEPERS while its thread lives,
                                      OS_DIED after; 0 = none */
     char robust_link[28];         /* the C library writes its last 8 bytes */

@@ -129,6 +129,8 @@ weft_cond_wait(weft_cond *cond, weft_mutex *mutex, weft_time deadline)
                                          self, &terms);
     const int taken = take_back(cond, mutex, self, depth, site);
 
+    if (terms.shared)
+        cond_shared_end(self);
     /* That the data may be torn is told once, and more urgent. */
     return status < 0 && taken == 0
                ? object_failed(status, "weft_cond_wait", cond)

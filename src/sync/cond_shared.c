@@ -9,8 +9,12 @@
  * all under a robust lock. Who waits says so, with its ticket, in its own slot.
  * As long as there are no holes a notification looks at nothing else; with
  * holes, or where nobody recovers the dead, it looks for the waiters in their
- * slots. A waiter sleeps on one of a
- * few words that are changed after `granted`, so that not all wake for one. */
+ * slots. A waiter sleeps on one of a few words that are changed after `granted`,
+ * so that not all wake for one.
+ *
+ * A waiter that was granted says so in its slot until it has the mutex: killed
+ * before, it can have seen nothing of what it was told, and the notification
+ * goes to the next one. */
 #include "os/os.h"
 #include "registry/registry.h"
 #include "sync/cond.h"
@@ -184,6 +188,27 @@ draw_ticket(struct cond *cond, struct self *self)
     return ticket;
 }
 
+/* The wait is over, but for the mutex. Both words are the cond's for a moment:
+ * sync/recover.c takes that for one. */
+static void
+keep_grant(struct cond *cond, struct self *self, uint32_t ticket)
+{
+    struct slot_call *granted = &self->slot->granted;
+
+    atomic_store_explicit(&granted->kind, SLOT_WAIT_COND, memory_order_relaxed);
+    atomic_store_explicit(&granted->ticket, ticket, memory_order_relaxed);
+    /* release: whoever sees the object sees its kind and ticket */
+    atomic_store_explicit(&granted->object, (uintptr_t)cond,
+                          memory_order_release);
+    call_end(self);
+}
+
+void
+cond_shared_end(struct self *self)
+{
+    atomic_store_explicit(&self->slot->granted.object, 0, memory_order_release);
+}
+
 /* The waiter leaves; granted at the last moment counts. The slot's word goes
  * first: who dies in between leaves a hole that is found by counting. */
 static int
@@ -191,13 +216,16 @@ give_ticket_back(struct cond *cond, struct self *self, uint32_t ticket,
                  int status)
 {
     enter(cond, self);
-    call_end(self);
-    if (is_granted(cond, ticket))
+    if (is_granted(cond, ticket)) {
+        keep_grant(cond, self, ticket);
         status = 0;
-    else if (ticket + 1 == atomic_load(&cond->next))
-        atomic_store(&cond->next, ticket);
-    else
-        atomic_fetch_add(&cond->holes, 1);
+    } else {
+        call_end(self);
+        if (ticket + 1 == atomic_load(&cond->next))
+            atomic_store(&cond->next, ticket);
+        else
+            atomic_fetch_add(&cond->holes, 1);
+    }
     robust_give(&cond->lock, true);
     return status;
 }
@@ -217,7 +245,7 @@ cond_shared_wait(weft_cond *object, weft_mutex *mutex, struct self *self,
             atomic_load_explicit(&channel->value, memory_order_acquire);
 
         if (is_granted(cond, ticket)) {
-            call_end(self);
+            keep_grant(cond, self, ticket);
             return 0;
         }
         if (status < 0)
@@ -226,14 +254,21 @@ cond_shared_wait(weft_cond *object, weft_mutex *mutex, struct self *self,
     }
 }
 
+static bool
+is_wait_for(const struct slot_call *call, const void *object)
+{
+    return atomic_load(&call->object) == (uintptr_t)object &&
+           atomic_load(&call->kind) == SLOT_WAIT_COND;
+}
+
 /* A notification that its waiter took to the grave goes to the next one. */
 static void
 recover(void *object, const struct slot *dead, uint32_t ticket)
 {
     struct cond *cond = object;
     struct self *self = self_get();
-    const bool waited = atomic_load(&dead->call.object) == (uintptr_t)object &&
-                        atomic_load(&dead->call.kind) == SLOT_WAIT_COND;
+    const bool waited =
+        is_wait_for(&dead->call, object) || is_wait_for(&dead->granted, object);
 
     if (robust_enter(self) < 0)
         return;

@@ -45,6 +45,14 @@ recover_held(const struct slot_held *held, const struct slot *dead)
 }
 
 static void
+recover_call(const struct slot_call *call, const struct slot *dead)
+{
+    recover(atomic_load(&call->object),
+            atomic_load_explicit(&call->kind, memory_order_relaxed),
+            atomic_load_explicit(&call->ticket, memory_order_relaxed), dead);
+}
+
+static void
 recover_slot(const struct slot *slot)
 {
     const uint32_t count = atomic_load(&slot->held_count);
@@ -52,10 +60,9 @@ recover_slot(const struct slot *slot)
     heap_recover(slot);
     if (count > 0)
         registry_bury(slot);
-    recover(atomic_load(&slot->call.object),
-            atomic_load_explicit(&slot->call.kind, memory_order_relaxed),
-            atomic_load_explicit(&slot->call.ticket, memory_order_relaxed),
-            slot);
+    recover_call(&slot->call, slot);
+    if (atomic_load(&slot->granted.object) != atomic_load(&slot->call.object))
+        recover_call(&slot->granted, slot);
     for (uint32_t i = 0; i < count && i < SLOT_HELD; i++)
         recover_held(&slot->held[i], slot);
 }
