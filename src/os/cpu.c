@@ -11,26 +11,24 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+    MOST_CPUS = 16384 /* twice what kernels are made for */
+};
+
+/* From signal handlers too, so it does not allocate. */
 static unsigned
 count_cpus(pid_t thread)
 {
-    /* Larger machines than the static set's need a larger set. */
-    for (int cpus = CPU_SETSIZE; cpus <= 1 << 20; cpus *= 2) {
-        cpu_set_t *set = CPU_ALLOC((size_t)cpus);
-        const size_t size = CPU_ALLOC_SIZE((size_t)cpus);
-        int count = 0;
+    union {
+        unsigned long words[MOST_CPUS / (8 * sizeof(unsigned long))];
+        cpu_set_t set;
+    } cpus = {{0}};
 
-        if (!set)
-            return 1;
-        const int status = sched_getaffinity(thread, size, set);
+    if (sched_getaffinity(thread, sizeof cpus, &cpus.set) < 0)
+        return 1;
+    const int count = CPU_COUNT_S(sizeof cpus, &cpus.set);
 
-        if (status == 0)
-            count = CPU_COUNT_S(size, set);
-        CPU_FREE(set);
-        if (status == 0 || errno != EINVAL)
-            return count > 0 ? (unsigned)count : 1;
-    }
-    return 1;
+    return count > 0 ? (unsigned)count : 1;
 }
 
 unsigned
