@@ -500,6 +500,36 @@ START_TEST(no_more_wake_than_were_notified)
 
 END_TEST
 
+/* Whoever is given a notification at the last moment has it, or it goes to the
+ * next: it does not end as a deadline that has passed. */
+START_TEST(a_notification_at_the_deadline)
+{
+    const weft_kind kind = kinds[_i];
+
+    set_for(kind);
+    struct actor *hasty = actor_start(kind, "hasty");
+    struct actor *other = actor_start(kind, "other");
+
+    for (unsigned i = 0; i < scaled(300); i++) {
+        const int64_t deadline = weft_in(500 * WEFT_US).ns;
+        const int64_t then = deadline + (int64_t)(i % 100) * WEFT_US;
+
+        actor_begin(hasty, wait_until, deadline);
+        eventually(actor_waits(hasty) || actor_is_done(hasty));
+        actor_begin_waiting(other, wait_until, WEFT_FOREVER.ns);
+        while (weft_now().ns < then)
+            ;
+        notify(1);
+        if (actor_result(hasty) == 0)
+            notify(1);
+        ck_assert_int_eq(actor_result(other), 0);
+    }
+    actor_leave(hasty);
+    actor_leave(other);
+}
+
+END_TEST
+
 static void
 wait_without_mutex(void *shared)
 {
@@ -559,6 +589,7 @@ main(void)
     tcase = support_case(suite, "losses", 60);
     tcase_add_checked_fixture(tcase, make, NULL);
     tcase_add_test(tcase, a_dead_waiter_takes_nothing);
+    add_for_kinds(tcase, a_notification_at_the_deadline);
     add_for_kinds(tcase, no_notification_is_lost);
     add_for_kinds(tcase, no_round_is_lost);
     add_for_kinds(tcase, no_more_wake_than_were_notified);

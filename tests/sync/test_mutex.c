@@ -253,8 +253,11 @@ START_TEST(a_recursive_one_has_a_depth)
 {
     set_shared(_i);
     board->mutex.recursive = true;
+    int failed = 0;
+
     for (int i = 0; i < 65536; i++)
-        ck_assert_int_eq(lock_until(0), 0);
+        failed += lock_until(0) != 0;
+    ck_assert_int_eq(failed, 0);
     expect_refused(lock_until(0), WEFT_EOVERFLOW, "65,536");
     for (int i = 0; i < 65535; i++)
         unlock(0);
