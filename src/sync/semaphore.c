@@ -21,6 +21,7 @@
 #include <weft/semaphore.h>
 #include <weft/status.h>
 
+#include <errno.h>
 #include <limits.h>
 
 enum {
@@ -382,9 +383,12 @@ weft_semaphore_release(weft_semaphore *object, unsigned n)
         return WEFT_EINVAL;
     if (is_shared(semaphore)) {
         struct self *self = self_get();
+        const int saved = errno; /* of who was interrupted by a handler */
 
         (void)robust_enter(self);
-        return release_shared(semaphore, self, n);
+        status = release_shared(semaphore, self, n);
+        errno = saved;
+        return status;
     }
     status = give(semaphore, n);
     if (status == 0)
