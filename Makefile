@@ -18,6 +18,7 @@ help:
 	@echo 'make asan       unit tests under AddressSanitizer and UBSan'
 	@echo 'make tsan       unit tests under ThreadSanitizer'
 	@echo 'make valgrind   unit tests under Valgrind'
+	@echo 'make fault      workers killed at every instruction, and at random'
 	@echo 'make soak       all tests, slow ones too, ten times as long'
 	@echo 'make bench      the benchmarks, beside their peers'
 	@echo 'make docs       the manual pages in build/doc/'
@@ -61,9 +62,13 @@ slow:
 	@scripts/need build test
 	@scripts/test native slow
 
+fault:
+	@scripts/need build test
+	@scripts/test native fault
+
 soak:
 	@scripts/need build test
-	@scripts/test soak unit slow
+	@scripts/test soak unit slow fault
 
 bench:
 	@scripts/need build bench
@@ -92,5 +97,5 @@ format:
 clean:
 	rm -rf build build-*
 
-.PHONY: all help demo test lint models asan tsan valgrind clang slow soak bench docs \
-    install format clean
+.PHONY: all help demo test lint models asan tsan valgrind clang slow fault soak \
+    bench docs install format clean
