@@ -1,7 +1,8 @@
-/* Producers and consumers over one queue. */
+/* Producers and consumers over one queue; --processes is the only switch. */
 #include <weft/weft.h>
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     PRODUCERS = 2,
@@ -41,8 +42,10 @@ static int consume(weft_call *call)
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    const bool processes = argc > 1 && strcmp(argv[1], "--processes") == 0;
+    const weft_kind kind = processes ? WEFT_PROCESS : WEFT_THREAD;
     weft_queue *orders;
     weft_scope *producers;
     weft_job *consumer[CONSUMERS];
@@ -50,19 +53,20 @@ int main(void)
 
     const weft_queue_options options = {.item_size = sizeof(struct order),
                                         .capacity = 64,
+                                        .shared = processes,
                                         .leased = true,
                                         .name = "orders"};
 
     weft_must(weft_queue_open(&orders, &options), "open the queue");
     weft_must(weft_scope_open(&producers, NULL), "open a scope");
     for (int i = 0; i < CONSUMERS; i++)
-        weft_must(weft_start(&consumer[i], WEFT_THREAD,
+        weft_must(weft_start(&consumer[i], kind,
                              &(weft_task){.fn = consume,
                                           WEFT_ARG(orders),
                                           .result_size = sizeof(long)}),
                   "start");
     for (int i = 0; i < PRODUCERS; i++)
-        weft_must(weft_start(NULL, WEFT_THREAD,
+        weft_must(weft_start(NULL, kind,
                              &(weft_task){.fn = produce,
                                           WEFT_ARG(orders),
                                           .scope = producers}),

@@ -1,7 +1,9 @@
 /* A queue of items of one size, by value; any number of putters and getters.
  *
  * Any thread may call everything here, and at once, but weft_queue_close. Do
- * not call it from a signal handler. */
+ * not call it from a signal handler. A queue that is .shared may be used by all
+ * processes of the program, and survives the death of any of them at any
+ * instruction: an item is in it or it is not, and nobody waits for the dead. */
 #ifndef WEFT_QUEUE_H
 #define WEFT_QUEUE_H
 
@@ -36,7 +38,7 @@ typedef struct weft_queue_options {
 WEFT_BEGIN
 
 /* Allocates all that it will ever need, unless it grows. WEFT_EINVAL,
- * WEFT_ENOMEM; WEFT_ENOTSUP: queues among processes are not built yet. */
+ * WEFT_ENOMEM; WEFT_ENOTSUP: a shared one that is not WEFT_FIFO. */
 WEFT_API WEFT_MUST_CHECK int weft_queue_open(weft_queue **out,
                                              const weft_queue_options *options);
 
