@@ -135,6 +135,8 @@ START_TEST(at_most_n)
     while (weft_now().ns < later)
         ck_assert_int_eq(done(4, WAITERS), 0);
     notify(WEFT_EVERYONE);
+    for (int i = 4; i < WAITERS; i++)
+        ck_assert_int_eq(actor_result(waiters[i]), 0);
     leave(0, WAITERS);
     ck_assert_int_eq(atomic_load(&board->woken), WAITERS);
 }
