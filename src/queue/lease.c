@@ -58,17 +58,19 @@ lease_end(struct self *self)
 void
 lease_forget(struct list *holders)
 {
-    struct list *link;
+    struct list *next;
 
     lock_take(&leases);
-    while ((link = list_pop(holders))) {
+    for (struct list *link = holders->next; link != holders; link = next) {
         struct holder *holder = list_entry(link, struct holder, in_queue);
         struct holder **at = &holder->self->leases;
 
         while (*at != holder)
             at = &(*at)->next;
         *at = holder->next;
+        next = link->next;
         free(holder);
     }
+    list_init(holders);
     lock_give(&leases);
 }

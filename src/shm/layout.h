@@ -70,7 +70,7 @@ struct span {
     uint32_t unused;
 };
 
-/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): a line of its own */
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct heap_header {
     uint64_t magic;
     uint64_t build; /* of what wrote it */

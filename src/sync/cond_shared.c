@@ -9,8 +9,8 @@
  * all under a robust lock. Who waits says so, with its ticket, in its own slot.
  * As long as there are no holes a notification looks at nothing else; with
  * holes, or where nobody recovers the dead, it looks for the waiters in their
- * slots. A waiter sleeps on one of a few words that are changed after `granted`,
- * so that not all wake for one.
+ * slots. A waiter sleeps on one of a few words that are changed after
+ * `granted`, so that not all wake for one.
  *
  * A waiter that was granted says so in its slot until it has the mutex: killed
  * before, it can have seen nothing of what it was told, and the notification

@@ -20,9 +20,9 @@ void recover_teach(unsigned kind, recover_fn *fn, size_t word);
  * reclaimed. */
 void recover_process(int pid);
 
-/* The calling thread gives up what it holds: at its end, and at the end of a job
- * that it ran, which it may outlive. Others then find its locks left by somebody
- * who is gone. */
+/* The calling thread gives up what it holds: at its end, and at the end of a
+ * job that it ran, which it may outlive. Others then find its locks left by
+ * somebody who is gone. */
 void recover_self(struct self *self);
 
 #endif
