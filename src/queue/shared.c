@@ -10,7 +10,9 @@
  *               by the next taker of the lock when its holder died
  *
  * not_empty, not_full and settled are words to sleep on, changed under the lock
- * after each commit that they tell of. Who dies in a call may leave others
+ * after each commit that they tell of. `watched` is for those who only look
+ * whether there is an item: all of them are woken, so that the wake-up of one
+ * who takes is not used up. Who dies in a call may leave others
  * asleep on what is there: its death is recovered by rebuilding, and by waking
  * all who wait; who is in nobody's care looks again after a second. */
 #include "base/why.h"
@@ -52,6 +54,7 @@ struct shared_queue {
     _Alignas(64) struct wait_word not_empty;
     _Alignas(64) struct wait_word not_full;
     _Alignas(64) struct wait_word settled; /* nothing queued, nothing open */
+    struct wait_word watched;              /* as not_empty */
     _Alignas(64) _Atomic uint64_t meta[];
     /* then: uint32_t order[capacity], free[capacity]; then the items */
 };
@@ -162,11 +165,27 @@ return_leases(struct shared_queue *queue)
         rebuild(queue);
 }
 
-/* Under the lock: what waiters wait for may be there. */
+/* Under the lock: what waiters wait for may be there. release: who sees it goes
+ * for the lock, whose exchange also stands between this and the look at parked.
+ */
 static void
 change(struct wait_word *word)
 {
-    atomic_store(&word->value, atomic_load(&word->value) + 1);
+    const uint32_t value =
+        atomic_load_explicit(&word->value, memory_order_relaxed);
+
+    atomic_store_explicit(&word->value, value + 1, memory_order_release);
+}
+
+/* After the lock was given back, whose exchange pairs with parked++ in any.c:
+ * the watcher is seen, or sees the item. */
+static void
+wake_watchers(struct shared_queue *queue)
+{
+    if (atomic_load(&queue->watched.parked) == 0)
+        return;
+    atomic_fetch_add(&queue->watched.value, 1);
+    os_futex_wake(&queue->watched.value, INT_MAX, true);
 }
 
 static void
@@ -212,6 +231,7 @@ recover(void *object, const struct slot *dead, uint32_t ticket)
     os_futex_wake(&queue->not_empty.value, INT_MAX, true);
     os_futex_wake(&queue->not_full.value, INT_MAX, true);
     os_futex_wake(&queue->settled.value, INT_MAX, true);
+    wake_watchers(queue);
 }
 
 __attribute__((constructor)) static void
@@ -379,6 +399,8 @@ try_once(const struct call *call, struct self *self, bool again, uint32_t *seen)
     unlock(queue);
     if (did > 0)
         wait_wake(call->tell, did, true);
+    if (did > 0 && call->tell == &queue->not_empty)
+        wake_watchers(queue);
     return did;
 }
 
@@ -577,6 +599,7 @@ shutdown_shared(weft_queue *base)
     unlock(queue);
     wait_wake(&queue->not_empty, INT_MAX, true);
     wait_wake(&queue->not_full, INT_MAX, true);
+    wake_watchers(queue);
     call_end(self);
 }
 
@@ -628,7 +651,7 @@ no_watch(void *object, struct watch *watch)
 static struct wait_word *
 word_of(void *object)
 {
-    return &shared_of(object)->not_empty;
+    return &shared_of(object)->watched;
 }
 
 /* An eventfd belongs to a process; who sleeps in another one's loop waits with
