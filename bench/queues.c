@@ -1,17 +1,21 @@
-/* A queue between threads: producers and consumers that do nothing else, so
- * that only the hand-over costs. Ours against what a program without weft would
- * write, a ring under a mutex with two condition variables, and against GLib's
- * GAsyncQueue, which grows. One operation is one item through the queue.
+/* A queue between threads, then one between processes: producers and consumers
+ * that do nothing else, so that only the hand-over costs. Ours against what a
+ * program without weft would write, a ring under a mutex with two condition
+ * variables, and against GLib's GAsyncQueue, which grows. One operation is one
+ * item through the queue.
  *
  * The threads here are pthreads for all: weft adopts them at their first wait.
  */
 #include "harness.h"
 
-#include <weft/queue.h>
+#include <weft/weft.h>
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #if BENCH_GLIB
 #    include <glib.h>
@@ -303,11 +307,204 @@ compare(const struct row *row)
     }
 }
 
+/* --- between processes: the caller puts, one worker gets until END */
+
+static struct {
+    struct locked queue;
+    _Atomic int64_t eaten;
+} * common; /* shared */
+
+static void *
+robust_open(void)
+{
+    struct locked *queue = &common->queue;
+    pthread_mutexattr_t mutex;
+    pthread_condattr_t cond;
+
+    pthread_mutexattr_init(&mutex);
+    pthread_mutexattr_setpshared(&mutex, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&mutex, PTHREAD_MUTEX_ROBUST);
+    pthread_condattr_init(&cond);
+    pthread_condattr_setpshared(&cond, PTHREAD_PROCESS_SHARED);
+    *queue = (struct locked){.head = 0};
+    pthread_mutex_init(&queue->mutex, &mutex);
+    pthread_cond_init(&queue->items, &cond);
+    pthread_cond_init(&queue->room, &cond);
+    return queue;
+}
+
+static void
+robust_close(void *arg)
+{
+    struct locked *queue = arg;
+
+    pthread_cond_destroy(&queue->room);
+    pthread_cond_destroy(&queue->items);
+    pthread_mutex_destroy(&queue->mutex);
+}
+
+static void *
+shared_open(void)
+{
+    weft_queue *queue;
+    const weft_queue_options options = {
+        .item_size = sizeof(uint64_t), .capacity = CAPACITY, .shared = true};
+
+    return weft_queue_open(&queue, &options) < 0 ? NULL : queue;
+}
+
+static int ends[2];
+
+static void *
+pipe_open(void)
+{
+    return pipe(ends) < 0 ? NULL : ends;
+}
+
+static void
+pipe_put(void *arg, uint64_t item)
+{
+    (void)arg;
+    if (write(ends[1], &item, sizeof item) != sizeof item)
+        abort();
+}
+
+static uint64_t
+pipe_get(void *arg)
+{
+    uint64_t item;
+
+    (void)arg;
+    if (read(ends[0], &item, sizeof item) != sizeof item)
+        abort();
+    return item;
+}
+
+static void
+pipe_close(void *arg)
+{
+    (void)arg;
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static const struct way between[] = {
+    {"weft", shared_open, weft_put, weft_get, weft_close},
+    {"robust mutex + cond", robust_open, locked_put, locked_get, robust_close},
+    {"pipe", pipe_open, pipe_put, pipe_get, pipe_close},
+};
+
+enum {
+    BETWEEN = sizeof between / sizeof between[0]
+};
+
+static void
+consume_there(const struct way *way, void *queue)
+{
+    int64_t eaten = 0;
+
+    while (way->get(queue) != END)
+        if (++eaten % BATCH == 0)
+            common->eaten += BATCH;
+}
+
+static int
+weft_consumer(weft_call *call)
+{
+    consume_there(&between[0], *(void *const *)call->arg);
+    return 0;
+}
+
+static bool
+wait_for_consumer(weft_job *job, pid_t child)
+{
+    if (!job)
+        return child > 0 && waitpid(child, NULL, 0) == child;
+    const bool ended = weft_join(job, WEFT_FOREVER) == 0;
+
+    weft_release(job);
+    return ended;
+}
+
+/* The peers' worker is a fork, ours one of ours. */
+static double
+feed_there(const void *arg, int64_t span)
+{
+    const struct way *way = arg;
+    void *queue = way->open();
+    weft_job *job = NULL;
+    pid_t child = 0;
+
+    if (!queue)
+        return -1;
+    common->eaten = 0;
+    if (way == &between[0]) {
+        if (weft_start(&job, WEFT_PROCESS,
+                       &(weft_task){.fn = weft_consumer, WEFT_ARG(queue)}) < 0)
+            return -1;
+    } else if ((child = fork()) == 0) {
+        consume_there(way, queue);
+        _exit(0);
+    }
+    struct bench_run run = bench_run(span);
+
+    while (bench_goes_on(&run))
+        for (uint64_t i = 1; i <= BATCH; i++)
+            way->put(queue, i);
+    way->put(queue, END);
+    const bool ended = wait_for_consumer(job, child);
+
+    way->close(queue);
+    return ended ? bench_cost(&run, BATCH) : -1;
+}
+
+static const char python[] = "python3 -c 'import multiprocessing as m,time\n"
+                             "c=m.get_context(\"fork\")\n"
+                             "n=20000\n"
+                             "q=c.Queue(64)\n"
+                             "def eat():\n"
+                             " for i in range(n+1): q.get()\n"
+                             "p=c.Process(target=eat);p.start();q.put(0)\n"
+                             "t=time.perf_counter_ns()\n"
+                             "for i in range(n): q.put(i)\n"
+                             "p.join()\n"
+                             "print((time.perf_counter_ns()-t)/n)' 2>/dev/null";
+
+static void
+compare_processes(void)
+{
+    const struct bench_group group = {.title = "between processes, 1P1C",
+                                      .span = 160 * BENCH_MS};
+    const struct bench_promise promises[] = {
+        {0, 0}, {0.6, 0.3}, {0.2, 0.1}, {0.01, 0}};
+    struct bench_entry entries[BETWEEN + 1];
+    char name[96];
+
+    for (int i = 0; i < BETWEEN; i++)
+        entries[i] = bench_entry(between[i].name, feed_there, &between[i]);
+    entries[BETWEEN] =
+        bench_entry("Python multiprocessing.Queue", bench_command, python);
+    if (!bench_measure(&group, entries, BETWEEN + 1))
+        return;
+    if (entries[0].rounds == 0)
+        bench_note("%s: %s", group.title, weft_why());
+    for (int i = 1; i <= BETWEEN; i++) {
+        snprintf(name, sizeof name, "queue %s / %s", group.title,
+                 entries[i].name);
+        bench_ratio(name, &entries[0], &entries[i], promises[i]);
+    }
+}
+
 int
 main(void)
 {
     bench_open("queues");
+    common = mmap(NULL, sizeof *common, PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (common == MAP_FAILED)
+        return 1;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         compare(&rows[i]);
+    compare_processes();
     return bench_close();
 }
