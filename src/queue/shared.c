@@ -382,23 +382,39 @@ get_some(struct shared_queue *queue, struct self *self, void *items, unsigned n)
     return done == 0 && atomic_load(&queue->closed) ? WEFT_ECLOSED : (int)done;
 }
 
-/* One try; *seen is what the word to sleep on says if it did nothing. */
+/* What sleepers on the word wait for: items, or room. */
+static uint32_t
+stock(const struct shared_queue *queue, const struct wait_word *word)
+{
+    return word == &queue->not_empty  ? count_of(queue)
+           : word == &queue->not_full ? queue->free_count
+                                      : 0;
+}
+
+/* One try; *seen is what the word to sleep on says if it did nothing. One
+ * wake-up is under way at a time: the first item, or room, wakes, and who took
+ * one and leaves others passes it on. */
 static int
 try_once(const struct call *call, struct self *self, bool again, uint32_t *seen)
 {
     struct shared_queue *queue = call->queue;
 
     lock(queue, self);
+    const bool first = stock(queue, call->tell) == 0;
+
     if (again)
         return_leases(queue);
     const int did = call->step(queue, self, call->items, call->n);
+    const bool left = stock(queue, call->wait) > 0;
 
     *seen = atomic_load_explicit(&call->wait->value, memory_order_relaxed);
     if (did > 0)
         change(call->tell);
     unlock(queue);
-    if (did > 0)
+    if (did > 0 && first)
         wait_wake(call->tell, did, true);
+    if (did > 0 && left)
+        wait_wake(call->wait, 1, true);
     if (did > 0 && call->tell == &queue->not_empty)
         wake_watchers(queue);
     return did;
