@@ -18,7 +18,8 @@
 enum {
     TICK = 2 * MS,
     TICKS = 2, /* without a stop: it may sleep */
-    PATIENCE = (int)(STUCK / TICK)
+    PATIENCE = (int)(STUCK / TICK),
+    SLEEPS_MOST = 20 /* of an operation: what it waits for is there */
 };
 
 enum event {
@@ -176,10 +177,13 @@ static enum event
 step(struct victim *victim, struct arena *arena, unsigned long count)
 {
     enum event event = STEPPED;
+    unsigned sleeps = 0;
 
     while (count > 0 && event == STEPPED) {
         count--;
         event = resume(victim->pid, PTRACE_SINGLESTEP);
+        if (event == ASLEEP && ++sleeps > SLEEPS_MOST)
+            break;
         if (event == ASLEEP && count > 0)
             event = unblock(victim, arena);
         else if (event == ASLEEP)
