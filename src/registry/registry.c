@@ -253,6 +253,7 @@ free_block(unsigned block, uint32_t owner)
         discard_block(block);
         (void)protect_block(block, OS_READ);
     }
+    atomic_store(&header()->used[block], 0);
     atomic_store(&owners()[block], 0);
 }
 
@@ -339,8 +340,10 @@ note_used(unsigned block, unsigned s)
 {
     uint8_t now = atomic_load(&header()->used[block]);
 
-    while (now <= s && !atomic_compare_exchange_weak(&header()->used[block],
-                                                     &now, (uint8_t)(s + 1)))
+    while (
+        (now & ~SLOT_SHARES) <= s &&
+        !atomic_compare_exchange_weak(&header()->used[block], &now,
+                                      (uint8_t)((now & SLOT_SHARES) | (s + 1))))
         ;
 }
 
@@ -472,10 +475,21 @@ registry_slot(unsigned id)
     return id && id < registry.blocks * SLOT_BLOCK ? slot_at(id) : NULL;
 }
 
+/* Below it lie the slots that may say something of shared objects. */
 static unsigned
-used_of(unsigned block)
+shared_end(unsigned block)
 {
-    return atomic_load_explicit(&header()->used[block], memory_order_acquire);
+    const uint8_t used =
+        atomic_load_explicit(&header()->used[block], memory_order_acquire);
+
+    return used & SLOT_SHARES ? used & ~SLOT_SHARES : 0;
+}
+
+void
+registry_share(const struct slot *slot)
+{
+    atomic_fetch_or(&header()->used[registry_id(slot) / SLOT_BLOCK],
+                    SLOT_SHARES);
 }
 
 static bool
@@ -492,7 +506,7 @@ registry_each_condemned(int pid, void (*fn)(const struct slot *slot))
     for (unsigned b = 0; b < registry.blocks; b++) {
         if (atomic_load_explicit(&owners()[b], memory_order_relaxed) != owner)
             continue;
-        for (unsigned s = b == 0 ? 1 : 0; s < used_of(b); s++)
+        for (unsigned s = b == 0 ? 1 : 0; s < shared_end(b); s++)
             if (is_owned(slot_at(b * SLOT_BLOCK + s)))
                 fn(slot_at(b * SLOT_BLOCK + s));
     }
@@ -505,7 +519,7 @@ registry_each_living(void (*fn)(const struct slot *slot, void *context),
     for (unsigned b = 0; b < registry.blocks; b++) {
         if (atomic_load_explicit(&owners()[b], memory_order_acquire) == 0)
             continue;
-        for (unsigned s = b == 0 ? 1 : 0; s < used_of(b); s++) {
+        for (unsigned s = b == 0 ? 1 : 0; s < shared_end(b); s++) {
             const struct slot *slot = slot_at(b * SLOT_BLOCK + s);
 
             if (is_owned(slot) && !(atomic_load(&slot->certificate) & OS_DIED))

@@ -59,8 +59,11 @@ bool registry_obituary(uint32_t owner, char out[TEXT_NAME]);
 /* Slot `id` of whatever process, to be read; NULL when there is none. */
 const struct slot *registry_slot(unsigned id);
 
+/* The slot's thread begins to use objects of several processes. */
+void registry_share(const struct slot *slot);
+
 /* Calls fn for each slot of a condemned process's; of a thread of any process
- * that lives. */
+ * that lives; of those only that share objects, or lie beside one that does. */
 void registry_each_condemned(int pid, void (*fn)(const struct slot *slot));
 void registry_each_living(void (*fn)(const struct slot *slot, void *context),
                           void *context);

@@ -57,13 +57,14 @@ struct registry_header {
     uint64_t labels_at; /* offset of the label owners */
     int32_t root;       /* pid of the program */
     uint32_t unused;
-    int64_t made;                      /* monotonic */
-    _Atomic uint32_t control;          /* asked of the program from outside */
-    _Atomic uint32_t claims;           /* of slots, ever */
-    _Atomic uint32_t buried;           /* obituaries, ever */
-    _Atomic uint8_t used[SLOT_BLOCKS]; /* slots of each block that were ever
-                                          claimed lie below it; reading others
-                                          would give them memory */
+    int64_t made;             /* monotonic */
+    _Atomic uint32_t control; /* asked of the program from outside */
+    _Atomic uint32_t claims;  /* of slots, ever */
+    _Atomic uint32_t buried;  /* obituaries, ever */
+    /* Of each block: below it lie all slots that were ever claimed; and whether
+     * a thread in it has used an object of several processes (SLOT_SHARES).
+     * Slots are read only where they can matter: it gives them memory. */
+    _Atomic uint8_t used[SLOT_BLOCKS];
     struct registry_obituary obituaries[REGISTRY_OBITUARIES]; /* a ring */
 };
 
@@ -129,6 +130,8 @@ enum slot_wait {
 /* What the thread holds: `kind` is that of the wait for it, with SLOT_SHARED
  * for an object that other processes use too. */
 #define SLOT_SHARED 0x100u
+
+#define SLOT_SHARES 0x80u /* in registry_header.used */
 
 struct slot_held {
     _Atomic uint64_t object, site;

@@ -16,13 +16,17 @@
 #include <string.h>
 
 enum {
-    DUMP_STEP = 16 /* spans that are made part of cores together */
+    DUMP_STEP = 16, /* spans that are made part of cores together */
+    HIGH_PLACES = 4
 };
 
-#define MIB    ((size_t)1 << 20)
-#define GIB    ((size_t)1 << 30)
-#define MOST   (16384 * GIB)
-#define PLACES UINT64_C(0x600000000000)
+#define MIB  ((size_t)1 << 20)
+#define GIB  ((size_t)1 << 30)
+#define MOST (16384 * GIB)
+/* Where nothing else tends to be, AddressSanitizer's memory neither; and where
+ * ThreadSanitizer lets a program map anything at all. */
+#define PLACES     UINT64_C(0x650000000000)
+#define HIGH_PLACE UINT64_C(0x7e9000000000)
 
 struct heap heap = {.fd = -1};
 _Atomic uintptr_t heap_first;
@@ -109,14 +113,35 @@ heap_dump(uint32_t end)
 
 /* --- making it */
 
-/* One of 256 places. */
+/* One of 128 places. */
 static void *
 some_place(void)
 {
     const int64_t now = os_now();
-    const uint64_t place = digest_bytes(DIGEST_START, &now, sizeof now) & 0xff;
+    const uint64_t place = digest_bytes(DIGEST_START, &now, sizeof now) & 0x7f;
 
     return (void *)(uintptr_t)(PLACES + place * 64 * GIB);
+}
+
+/* A worker that is executed anew must find the same place free; so it is the
+ * system's choice only where all others are taken. The first high one may hold
+ * the heap of whom this process is a fork of. */
+static int
+map_somewhere(void **out, size_t size, int fd)
+{
+    for (unsigned i = 0; i <= HIGH_PLACES; i++) {
+        void *place =
+            i == 0 ? some_place()
+                   : (void *)(uintptr_t)(HIGH_PLACE + (i - 1) * 128 * GIB);
+        const int status =
+            os_map_near(out, place, size, fd, OS_READ | OS_WRITE);
+
+        if (status < 0 || *out == place)
+            return status;
+        os_unmap(*out, size);
+        *out = NULL;
+    }
+    return os_map_near(out, NULL, size, fd, OS_READ | OS_WRITE);
 }
 
 static int
@@ -128,7 +153,7 @@ make(size_t spans)
 
     if (fd < 0)
         return fd;
-    int status = os_map_near(&base, some_place(), size, fd, OS_READ | OS_WRITE);
+    int status = map_somewhere(&base, size, fd);
 
     if (status == 0)
         status = os_fill_shared(base, OS_PAGE);

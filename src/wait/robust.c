@@ -14,6 +14,8 @@ robust_enter(struct self *self)
     const int status = certificate_make(self);
 
     self->certified = status == 0;
+    if (self->certified)
+        registry_share(self->slot);
     return status;
 }
 

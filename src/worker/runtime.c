@@ -166,18 +166,23 @@ runtime_wants_zygote(void)
 int
 runtime_threads(void)
 {
+    /* ns: for threads that were joined to be gone; for those of weft that have
+     * ended a job, and are sure to lie down, to have done so. */
     enum {
-        PATIENCE = 20 * 1000000
-    }; /* ns */
+        PATIENCE = 20 * 1000000,
+        LONGER = 1000 * 1000000
+    };
 
-    const int64_t until = os_now() + PATIENCE;
+    const int64_t begun = os_now();
 
     for (;;) {
-        const int count =
-            os_threads_beside(thread_idle_count() + service_runs() +
-                              bell_has_thread() + sentry_count());
+        const int idle = thread_idle_count();
+        const int settling = thread_cached_count() - idle;
+        const int count = os_threads_beside(idle + service_runs() +
+                                            bell_has_thread() + sentry_count());
 
-        if (count <= 1 || os_now() >= until)
+        if (count <= 1 ||
+            os_now() - begun >= (count - settling <= 1 ? LONGER : PATIENCE))
             return count;
         /* A thread that was joined may take a moment to be gone. */
         (void)wait_sleep(os_now() + 100000);

@@ -88,6 +88,10 @@ look_at(const struct slot *slot, void *context)
         watched->waits = true;
 }
 
+enum {
+    SLOTS = 32 * SLOT_BLOCK /* that are looked at: the lowest are taken first */
+};
+
 static bool
 waits(const weft_job *job)
 {
@@ -96,7 +100,8 @@ waits(const weft_job *job)
     weft_worker_of(job, &worker);
     struct watched watched = {.pid = worker.pid};
 
-    registry_each_living(look_at, &watched);
+    for (unsigned id = 1; id < SLOTS; id++)
+        look_at(registry_slot(id), &watched);
     return watched.waits;
 }
 
