@@ -132,7 +132,8 @@ map_somewhere(void **out, size_t size, int fd)
     for (unsigned i = 0; i <= HIGH_PLACES; i++) {
         void *place =
             i == 0 ? some_place()
-                   : (void *)(uintptr_t)(HIGH_PLACE + (i - 1) * 128 * GIB);
+                   : (void *)(uintptr_t)(HIGH_PLACE +
+                                         (uintptr_t)(i - 1) * (128 * GIB));
         const int status =
             os_map_near(out, place, size, fd, OS_READ | OS_WRITE);
 
