@@ -445,14 +445,13 @@ static int
 enter(const struct call *call, int64_t until)
 {
     struct self *self = self_get();
-    int status = robust_enter(self);
+    const bool leases = call->queue->leased && call->kind == SLOT_WAIT_GET;
+    int status =
+        leases ? object_enter(self, call->queue, SLOT_WAIT_DONE | SLOT_SHARED)
+               : robust_enter(self);
 
     if (status < 0)
         return status;
-    if (call->queue->leased && call->kind == SLOT_WAIT_GET &&
-        !held_has_room(self))
-        return why_set(WEFT_EAGAIN, "the caller holds %d shared objects",
-                       SLOT_HELD);
     call_begin(self, call->queue, call->kind);
     status = run(call, self, until);
     call_end(self);

@@ -287,12 +287,6 @@ heap_room(void)
     return heap_is_open() ? (size_t)heap.header->spans * HEAP_SPAN : 0;
 }
 
-bool
-heap_was_used(void)
-{
-    return heap_is_open() && atomic_load(&heap.header->ready) != 0;
-}
-
 /* --- in other processes */
 
 /* What the file says of itself. */

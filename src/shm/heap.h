@@ -37,9 +37,6 @@ void heap_forked(bool ours);
 /* Whether the address lies in the heap of whom this process is a copy of. */
 bool heap_is_foreign(const void *at);
 
-/* Whether anything was ever taken from it. */
-bool heap_was_used(void);
-
 /* Frees what the thread of this slot was about to take or to give back when it
  * died. Once, when it is dead, and before its slot is cleared. */
 void heap_recover(const struct slot *dead);

@@ -61,20 +61,6 @@ owner_died(weft_mutex *mutex, uint32_t dead)
                    object_owner(dead, who), object_name(mutex, name));
 }
 
-/* May others see that it is held? A status. */
-static int
-enter(struct self *self, const weft_mutex *mutex)
-{
-    char name[TEXT_NAME];
-    const int status = robust_enter(self);
-
-    if (status < 0 || held_has_room(self))
-        return status;
-    return why_set(WEFT_EAGAIN,
-                   "the caller holds %d shared objects; %s would be one more",
-                   SLOT_HELD, object_name(mutex, name));
-}
-
 /* The call is not over before the mutex is told to be held: who dies in between
  * had perhaps been woken, and nobody would know that the others sleep on. */
 static int
@@ -108,7 +94,8 @@ lock_slow(weft_mutex *mutex, struct self *self, int64_t until, bool stubborn,
                                .object = mutex};
     if (mutex_is_mine(mutex, self))
         return lock_again(mutex);
-    const int status = terms.shared ? enter(self, mutex) : 0;
+    const int status =
+        terms.shared ? object_enter(self, mutex, kind_of(true)) : 0;
 
     return status < 0 ? status : take(mutex, self, &terms, site);
 }

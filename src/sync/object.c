@@ -4,6 +4,8 @@
 #include "base/why.h"
 #include "registry/label.h"
 #include "registry/registry.h"
+#include "sync/held.h"
+#include "wait/robust.h"
 
 #include <weft/status.h>
 
@@ -53,6 +55,20 @@ object_misused(const char *call, const void *object, const void *site,
     add_site(&text, site);
     misuse_stop("%s of %s by '%s' at %s: %s", call, object_name(object, name),
                 self_get()->record.name, where, fault);
+}
+
+int
+object_enter(struct self *self, const void *object, unsigned kind)
+{
+    char name[TEXT_NAME];
+    const int status = robust_enter(self);
+
+    if (status < 0 || held_has_room(self) ||
+        held_find(self->slot, object, kind))
+        return status;
+    return why_set(WEFT_EAGAIN,
+                   "the caller holds %d shared objects; %s would be one more",
+                   SLOT_HELD, object_name(object, name));
 }
 
 int

@@ -49,6 +49,11 @@ object_must(const char *call, const void *object, const void *site)
  */
 int object_failed(int status, const char *call, const void *object);
 
+/* Readies the calling thread for holding a shared object, once more if it does
+ * already; `kind` is that of its entry (held.h). WEFT_EAGAIN: it holds
+ * SLOT_HELD others; the failures of robust_enter. */
+int object_enter(struct self *self, const void *object, unsigned kind);
+
 /* The calling thread begins and ends a call on a shared object; see struct
  * slot_call. The thread has entered (robust_enter). */
 static inline void

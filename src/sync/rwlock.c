@@ -208,21 +208,13 @@ take(const struct call *call)
 static int
 lock_call(struct call *call)
 {
-    char name[TEXT_NAME];
-
     call->shared = object_is_shared(call->lock->shared, call->lock);
     if (!call->shared)
         return take(call);
-    int status = robust_enter(call->self);
+    int status = object_enter(call->self, call->lock, kind_of(call));
 
     if (status < 0)
         return status;
-    if (!held_has_room(call->self) &&
-        !held_find(call->self->slot, call->lock, kind_of(call)))
-        return why_set(WEFT_EAGAIN,
-                       "the caller holds %d shared objects; %s would be one "
-                       "more",
-                       SLOT_HELD, object_name(call->lock, name));
     atomic_store(&call->self->slot->call.ticket, 0);
     call_begin(call->self, call->lock, kind_of(call) & ~SLOT_SHARED);
     status = take(call);

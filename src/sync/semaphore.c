@@ -287,18 +287,14 @@ is_recorded(const struct semaphore *semaphore)
 static int
 enter_call(struct semaphore *semaphore, struct self *self)
 {
-    char name[TEXT_NAME];
-    const int status = robust_enter(self);
+    /* Without a limit nobody needs to know who took. */
+    const int status =
+        is_recorded(semaphore)
+            ? object_enter(self, semaphore, SLOT_WAIT_SEMAPHORE | SLOT_SHARED)
+            : robust_enter(self);
 
     if (status < 0)
         return status;
-    /* Without a limit nobody needs to know who took. */
-    if (is_recorded(semaphore) && !held_has_room(self) &&
-        !held_find(self->slot, semaphore, SLOT_WAIT_SEMAPHORE | SLOT_SHARED))
-        return why_set(WEFT_EAGAIN,
-                       "the caller holds %d shared objects; %s would be one "
-                       "more",
-                       SLOT_HELD, object_name(semaphore, name));
     call_begin(self, semaphore, SLOT_WAIT_SEMAPHORE);
     return 0;
 }
