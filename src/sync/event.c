@@ -145,18 +145,10 @@ weft_event_set(weft_event *event)
     call_restore(self, &saved);
 }
 
-static void
-recover(void *object, const struct slot *dead, uint32_t ticket)
-{
-    (void)dead;
-    (void)ticket;
-    os_futex_wake(&word_of(object)->value, INT_MAX, true);
-}
-
 __attribute__((constructor)) static void
 teach(void)
 {
-    recover_teach(SLOT_WAIT_EVENT, recover, offsetof(struct event, word));
+    recover_teach(SLOT_WAIT_EVENT, NULL, offsetof(struct event, word));
 }
 
 void

@@ -218,18 +218,9 @@ weft_mutex_holder(const weft_mutex *mutex)
 }
 
 /* The dead holder is found by his certificate; who was woken and died left the
- * lock to somebody who sleeps. */
-static void
-recover(void *object, const struct slot *dead, uint32_t ticket)
-{
-    (void)dead;
-    (void)ticket;
-    os_futex_wake(&word_of(object)->value, INT_MAX, true);
-}
-
+ * lock to somebody who sleeps: waking is enough. */
 __attribute__((constructor)) static void
 teach(void)
 {
-    recover_teach(SLOT_WAIT_MUTEX, recover,
-                  offsetof(weft_mutex, internal_word));
+    recover_teach(SLOT_WAIT_MUTEX, NULL, offsetof(weft_mutex, internal_word));
 }

@@ -94,16 +94,8 @@ weft_once_do(weft_once *once, int (*fn)(void *arg), void *arg)
     return do_it(once, fn, arg);
 }
 
-static void
-recover(void *object, const struct slot *dead, uint32_t ticket)
-{
-    (void)dead;
-    (void)ticket;
-    os_futex_wake(&word_of(object)->value, INT_MAX, true);
-}
-
 __attribute__((constructor)) static void
 teach(void)
 {
-    recover_teach(SLOT_WAIT_ONCE, recover, offsetof(weft_once, internal_word));
+    recover_teach(SLOT_WAIT_ONCE, NULL, offsetof(weft_once, internal_word));
 }

@@ -20,6 +20,15 @@ recover_teach(unsigned kind, recover_fn *fn, size_t word)
     ways[kind].word = word;
 }
 
+static void
+wake_word(uint64_t object, uint32_t kind, bool shared)
+{
+    if (kind < SLOT_WAIT_KINDS)
+        os_futex_wake(
+            (const _Atomic uint32_t *)(uintptr_t)(object + ways[kind].word),
+            INT_MAX, shared);
+}
+
 /* Objects beyond the heap are at other addresses, or nowhere, in the process
  * that recovers: who waits for those looks again by itself. */
 static void
@@ -29,9 +38,12 @@ recover(uint64_t object, uint32_t kind, uint32_t ticket,
     void *at = (void *)(uintptr_t)object;
 
     kind &= ~SLOT_SHARED;
-    if (object && kind < SLOT_WAIT_KINDS && ways[kind].fn &&
-        object_can_be_reached(at))
+    if (kind >= SLOT_WAIT_KINDS || !object_can_be_reached(at))
+        return;
+    if (ways[kind].fn)
         ways[kind].fn(at, dead, ticket);
+    else
+        wake_word(object, kind, true);
 }
 
 static void
@@ -73,15 +85,6 @@ recover_process(int pid)
     registry_each_condemned(pid, recover_slot);
 }
 
-static void
-wake_word(uint64_t object, uint32_t kind)
-{
-    if (kind < SLOT_WAIT_KINDS)
-        os_futex_wake(
-            (const _Atomic uint32_t *)(uintptr_t)(object + ways[kind].word),
-            INT_MAX, false);
-}
-
 /* Objects of this process alone may be gone: they are not touched, but who
  * sleeps on their words is woken. */
 void
@@ -104,6 +107,6 @@ recover_self(struct self *self)
         if (atomic_load(&held->kind) & SLOT_SHARED)
             recover_held(held, slot);
         else if (object)
-            wake_word(object, atomic_load(&held->kind));
+            wake_word(object, atomic_load(&held->kind), false);
     }
 }

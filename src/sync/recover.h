@@ -13,7 +13,8 @@
  * who must look again. */
 typedef void recover_fn(void *object, const struct slot *dead, uint32_t ticket);
 
-/* `word`: how far in the object its sleepers' word lies. */
+/* `word`: how far in the object its sleepers' word lies; fn NULL: it is enough
+ * to wake them. */
 void recover_teach(unsigned kind, recover_fn *fn, size_t word);
 
 /* All slots of the process, which is condemned (registry.h) and not yet
