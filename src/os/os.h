@@ -262,6 +262,10 @@ int os_nice(int nice);
 /* Bytes that the process may map in all, or OS_NO_LIMIT. */
 uint64_t os_space_limit(void);
 
+/* Whether valgrind runs the program. Its memcheck needs 2 bits for each byte
+ * that is mapped to be written. */
+bool os_under_valgrind(void);
+
 /* So many bytes of private memory more than it has now, and no more; a little
  * CPU time, then SIGXCPU. */
 int os_limit_memory(uint64_t bytes);

@@ -210,7 +210,7 @@ choose_size(size_t *wanted)
                        "as 512M or 4G, up to 16384G",
                        text);
     if (*wanted == 0)
-        *wanted = 64 * GIB;
+        *wanted = os_under_valgrind() ? 256 * MIB : 64 * GIB;
     return *wanted > MOST ? why_set(WEFT_EINVAL,
                                     "options.shared_size is %zu bytes, above "
                                     "16384 GiB",

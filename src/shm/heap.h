@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 /* Makes the heap with room for `wanted` bytes, 0 = 64 GiB, or less where the
- * system gives less. WEFT_SHARED_SIZE wins. Once: later calls find it made.
- * WEFT_EINVAL (a size that is none), WEFT_ENOMEM, WEFT_ENOSYS, WEFT_EAGAIN,
- * WEFT_ENOTSUP (heap_leave was called). From any thread. */
+ * system gives less (256 MiB under valgrind, to which each byte costs memory).
+ * WEFT_SHARED_SIZE wins. Once: later calls find it made. WEFT_EINVAL (a size
+ * that is none), WEFT_ENOMEM, WEFT_ENOSYS, WEFT_EAGAIN, WEFT_ENOTSUP
+ * (heap_leave was called). From any thread. */
 int heap_open(size_t wanted);
 bool heap_is_open(void);
 

@@ -86,7 +86,7 @@ put(struct storm *storm, unsigned seed)
     expect(storm, block && !*block);
     if (!block)
         return;
-    memcpy(block, &block, sizeof block);
+    memcpy(block, (void *)&block, sizeof(void *));
     lock(storm);
     wait_for(storm, ROOM);
     const unsigned height = atomic_load(&storm->height);

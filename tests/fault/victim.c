@@ -143,7 +143,7 @@ await(int pid, int patience)
 static enum event
 resume(int pid, int how)
 {
-    if (ptrace(how, pid, NULL, NULL) < 0)
+    if (ptrace((enum __ptrace_request)how, pid, NULL, NULL) < 0)
         return GONE;
     return await(pid, TICKS);
 }

@@ -54,8 +54,8 @@ is_zero(const char *at, size_t size)
 static void
 mark(char *block, size_t size)
 {
-    memcpy(block, &block, sizeof block);
-    memcpy(block + size - sizeof block, &block, sizeof block);
+    memcpy(block, (void *)&block, sizeof(void *));
+    memcpy(block + size - sizeof block, (void *)&block, sizeof block);
 }
 
 static void
