@@ -724,7 +724,8 @@ main(void)
     tcase_add_loop_test(tcase, done_is_counted, 0, 2);
     tcase_add_loop_test(tcase, what_is_discarded_is_done, 0, 2);
     tcase_add_loop_test(tcase, a_shutdown_lets_out_what_is_left, 0, 2);
-    tcase_add_test(tcase, closing_it_under_a_waiter_ends_the_program);
+    if (!support_is_valgrind())
+        tcase_add_test(tcase, closing_it_under_a_waiter_ends_the_program);
     tcase_add_test(tcase, it_can_be_waited_for_among_others);
     tcase_add_test(tcase, who_looks_does_not_keep_a_getter_asleep);
     tcase_add_test(tcase, a_dead_getters_items_come_back_to_their_places);
