@@ -47,7 +47,7 @@ os_space_limit(void)
 bool
 os_under_valgrind(void)
 {
-    const char *preload = getenv("LD_PRELOAD");
+    const char *preload = secure_getenv("LD_PRELOAD");
 
     return preload && strstr(preload, "/vgpreload_");
 }
