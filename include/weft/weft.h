@@ -6,10 +6,12 @@
 #include <weft/barrier.h>
 #include <weft/cond.h>
 #include <weft/event.h>
+#include <weft/fork.h>
 #include <weft/job.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
 #include <weft/pipe.h>
+#include <weft/pool.h>
 #include <weft/queue.h>
 #include <weft/runtime.h>
 #include <weft/rwlock.h>

@@ -143,6 +143,24 @@ os_map(void **out, size_t size, int fd, unsigned access)
 }
 
 int
+os_map_aligned(void **out, size_t size)
+{
+    void *at = NULL;
+    const int status = os_map(&at, 2 * size, -1, OS_READ | OS_WRITE);
+
+    if (status < 0)
+        return status;
+    char *const begin = at;
+    const size_t before = -(uintptr_t)begin & (size - 1);
+
+    if (before)
+        os_unmap(begin, before);
+    os_unmap(begin + before + size, size - before);
+    *out = begin + before;
+    return 0;
+}
+
+int
 os_map_part(void **out, size_t size, int fd, size_t offset, unsigned access)
 {
     const int flags =

@@ -344,6 +344,9 @@ int os_map_part(void **out, size_t size, int fd, size_t offset,
                 unsigned access);
 int os_map_private_at(void *at, size_t size); /* over what is there */
 
+/* Private memory, a power of two in size, at a multiple of its size. */
+int os_map_aligned(void **out, size_t size);
+
 /* A file at this address, or elsewhere if that cannot be. */
 int os_map_near(void **out, void *wish, size_t size, int fd, unsigned access);
 

@@ -10,6 +10,7 @@
 
 struct stop;
 struct at_end;
+struct deck;
 struct sentry;
 struct holder;
 
@@ -24,6 +25,7 @@ struct self {
     struct sentry *sentry; /* wait/sentry.h; NULL until first used */
     struct weft_job *job;  /* that it runs; worker/ */
     struct at_end *at_end; /* worker/at_end.c */
+    struct deck *deck;     /* pool/: its lanes, if it works for a pool */
     struct holder *leases; /* queue/lease.h; under its lock */
     _Atomic uint32_t
         hint;       /* wait/policy.h, for words that are waited on once */

@@ -8,22 +8,13 @@
 #include "worker/process.h"
 #include "worker/runtime.h"
 #include "worker/scope.h"
-#include "worker/serial.h"
-#include "worker/thread.h"
+#include "worker/task.h"
 
 #include <weft/status.h>
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct job_kind *
-kind_of(weft_kind kind)
-{
-    return kind == WEFT_THREAD    ? &thread_kind
-           : kind == WEFT_PROCESS ? &process_kind
-                                  : &serial_kind;
-}
 
 static size_t
 align(size_t size)
@@ -47,14 +38,17 @@ copy_task(weft_job *job, const weft_task *task)
     job->grace = task->worker && task->worker->grace ? task->worker->grace
                                                      : 1 * WEFT_SECOND;
     job->daemon = task->daemon;
+    job->blocking = task->blocking;
     job->scope = task->scope;
     job->parent = self_get()->record.tid;
-    os_signals_get(&job->mask);
+    if (!job->worker) /* a pool's workers have masks of their own */
+        os_signals_get(&job->mask);
 }
 
 weft_job *
-job_new(weft_kind kind, const weft_task *task, const char *name)
+job_new(const struct task_way *way, const weft_task *task, const char *name)
 {
+    const weft_kind kind = way->kind;
     const bool own = has_own_memory(kind);
     const size_t arg = own ? 0 : align(task->arg_size);
     const size_t result = own ? 0 : align(task->result_size);
@@ -72,9 +66,11 @@ job_new(weft_kind kind, const weft_task *task, const char *name)
     list_init(&job->live);
     list_init(&job->watches);
     list_init(&job->in_scope);
+    list_init(&job->in_pool);
     job->fd = -1;
-    job->of = kind_of(kind);
+    job->of = way->of;
     job->kind = kind;
+    job->worker = way->pool;
     job->timer.fire = job_timer;
     copy_task(job, task);
     job->result = job->block + arg;
@@ -293,7 +289,7 @@ weft_kill(weft_job *job, int signal)
 bool
 job_is_mine(const weft_job *job)
 {
-    for (const weft_job *at = self_get()->job; at; at = serial_outer(at))
+    for (const weft_job *at = self_get()->job; at; at = at->outer)
         if (at == job)
             return true;
     return false;

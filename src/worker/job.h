@@ -16,6 +16,8 @@
 
 #include <signal.h>
 
+struct task_way;
+
 /* Reasons in a job's stop word. */
 enum job_stop {
     JOB_STOP_ASKED = 1,
@@ -45,6 +47,10 @@ struct job_kind {
     int (*kill)(weft_job *job, int signal);
     /* Waits for the end in a way of its own; NULL: on `ended`. */
     int (*wait)(weft_job *job, const struct wait_terms *terms);
+    /* In a worker that is about to wait for the job: runs it, or something that
+     * it waits for. False: there is nothing that only waits to be run. May be
+     * NULL. */
+    bool (*help)(weft_job *job);
     /* Some time after the end, in the service thread; may be NULL. */
     void (*clean)(weft_job *job);
     /* Fills in what of an outcome takes long, when it is first asked for. */
@@ -94,6 +100,12 @@ struct weft_job {
     int fd;              /* under lock; -1 until asked for */
     char *text;          /* under lock; NULL until asked for */
 
+    /* A pool's, under its lock. */
+    struct list in_pool; /* that it waits in */
+    uint64_t number;     /* in the pool, from 1 */
+    uint64_t submitter;  /* the number of the job that submitted it; 0 = none */
+    bool blocking;       /* of the task */
+
     weft_scope *scope; /* NULL = none */
     struct list in_scope;
 
@@ -110,11 +122,19 @@ struct weft_job {
     _Atomic int64_t begun;
     _Atomic int tid;       /* of its worker; 0 before */
     _Atomic unsigned slot; /* the worker's; 0 = none */
+    weft_job *outer;       /* while it runs: the job around it in its thread */
     void *worker;          /* the kind's: struct thread before it has begun,
-                              struct process */
+                              struct process, a pool */
     char *result; /* result_size bytes within the block, or the kind's */
     _Alignas(16) char block[]; /* argument, result, name */
 };
+
+/* A hint: it has not begun. */
+static inline bool
+job_only_waits(const weft_job *job)
+{
+    return atomic_load_explicit(&job->phase, memory_order_relaxed) == JOB_READY;
+}
 
 static inline bool
 job_has_ended(const weft_job *job)
@@ -123,7 +143,8 @@ job_has_ended(const weft_job *job)
 }
 
 /* A job with one reference, copying what the task holds. NULL: no memory. */
-weft_job *job_new(weft_kind kind, const weft_task *task, const char *name);
+weft_job *job_new(const struct task_way *way, const weft_task *task,
+                  const char *name);
 
 /* Begins now or after its delay. */
 int job_launch(weft_job *job);

@@ -12,7 +12,6 @@
 #include "base/why.h"
 #include "os/os.h"
 #include "worker/runtime.h"
-#include "worker/serial.h"
 
 #include <weft/status.h>
 
@@ -150,6 +149,33 @@ scope_ended(weft_scope *scope, weft_job *job)
     atomic_fetch_sub(&scope->ending, 1);
 }
 
+/* A worker of a pool runs what the scope waits for, if it only waits to be run.
+ * False: nothing does. */
+static bool
+help(weft_scope *scope)
+{
+    weft_job *job = NULL;
+    bool helped = false;
+
+    if (!self_get()->deck)
+        return false;
+    lock_take(&scope->lock);
+    list_foreach (at, &scope->running) {
+        job = list_entry(at, weft_job, in_scope);
+        if (job->of->help && job_only_waits(job))
+            break;
+        job = NULL;
+    }
+    if (job)
+        job_keep(job);
+    unlock(scope);
+    if (job) {
+        helped = job->of->help(job);
+        job_drop(job);
+    }
+    return helped;
+}
+
 static int
 wait_for_change(weft_scope *scope, uint32_t seen, int64_t until, bool stubborn)
 {
@@ -158,6 +184,8 @@ wait_for_change(weft_scope *scope, uint32_t seen, int64_t until, bool stubborn)
                                      .kind = SLOT_WAIT_SCOPE,
                                      .object = scope};
 
+    if (until > os_now() && help(scope))
+        return 0;
     return wait_while(&scope->change, seen, &terms);
 }
 
@@ -259,7 +287,7 @@ wait_for_all(weft_scope *scope, int64_t until)
 static bool
 runs_inside(const weft_scope *scope)
 {
-    for (const weft_job *at = self_get()->job; at; at = serial_outer(at))
+    for (const weft_job *at = self_get()->job; at; at = at->outer)
         if (at->scope == scope)
             return true;
     return false;

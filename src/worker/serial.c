@@ -7,12 +7,6 @@
 
 #include <weft/status.h>
 
-weft_job *
-serial_outer(const weft_job *job)
-{
-    return job->kind == WEFT_SERIAL ? job->worker : NULL;
-}
-
 /* The caller becomes the job's worker for a while: a stop of either ends its
  * waits. */
 static void
@@ -24,7 +18,7 @@ run(weft_job *job, struct self *self)
     struct at_end *at_end = self->at_end;
     const unsigned shield = self->shield;
 
-    job->worker = self->job;
+    job->outer = self->job;
     self->job = job;
     self->stop = &stop;
     self->at_end = NULL;
@@ -44,8 +38,8 @@ run(weft_job *job, struct self *self)
     self->shield = shield;
     self->at_end = at_end;
     self->stop = stop.outer;
-    self->job = job->worker;
-    job->worker = NULL;
+    self->job = job->outer;
+    job->outer = NULL;
 }
 
 static int

@@ -8,7 +8,4 @@ extern const struct job_kind serial_kind;
 
 int serial_check(const weft_task *task);
 
-/* The job around a serial one, or NULL. */
-weft_job *serial_outer(const weft_job *job);
-
 #endif

@@ -1,5 +1,7 @@
 /* Checking what a task asks for, and starting it. What this version cannot do
  * yet is refused by name, never ignored. */
+#include "worker/task.h"
+
 #include "base/why.h"
 #include "registry/self.h"
 #include "worker/image.h"
@@ -29,9 +31,6 @@ check_later(const weft_task *task)
         const char *name;
     } later[] = {
         {task->after, "task.after"},
-        {task->submit_by.ns, "task.submit_by"},
-        {task->retries, "task.retries"},
-        {task->blocking, "task.blocking"},
     };
 
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
@@ -66,6 +65,8 @@ check_values(const weft_task *task)
 static int
 check_kind(weft_kind kind, const weft_task *task)
 {
+    if (task->retries && kind == WEFT_PROCESS)
+        return refuse("task.retries");
     switch (kind) {
     case WEFT_THREAD:
         return thread_check(task);
@@ -80,13 +81,16 @@ check_kind(weft_kind kind, const weft_task *task)
     return why_set(WEFT_EINVAL, "there is no kind %d", (int)kind);
 }
 
-static int
-check(weft_kind kind, const weft_task *task)
+int
+task_check(weft_kind kind, const weft_task *task, bool pool)
 {
     int status = check_values(task);
 
     if (status == 0)
         status = check_later(task);
+    if (status == 0 && pool && task->worker)
+        return why_set(WEFT_EINVAL, "task.worker is for weft_start; a pool's "
+                                    "workers are made by its own options");
     if (status == 0)
         status = options_check(task->worker);
     return status == 0 ? check_kind(kind, task) : status;
@@ -99,9 +103,9 @@ prepare(weft_job *job, const weft_task *task)
 
     if (task->delay > 0 || task->timeout > 0)
         status = service_start();
-    if (status == 0 && job->kind == WEFT_THREAD)
+    if (status == 0 && job->of == &thread_kind)
         status = thread_prepare(job, task);
-    if (status == 0 && job->kind == WEFT_PROCESS)
+    if (status == 0 && job->of == &process_kind)
         status = process_prepare(job, task);
     return status;
 }
@@ -143,26 +147,17 @@ not_added:
 }
 
 int
-weft_start(weft_job **out, weft_kind kind, const weft_task *task)
+task_launch(weft_job **out, const struct task_way *way, const weft_task *task)
 {
     char space[TEXT_NAME];
-
-    if (!task)
-        return why_set(WEFT_EINVAL, "weft_start: task is NULL");
-    runtime_open();
-    if (self_is_shared(self_get()))
-        return why_because(WEFT_ENOMEM, "cannot adopt this thread");
-    int status = check(kind, task);
-
-    if (status < 0)
-        return status;
     const char *name =
         task->name ? task->name : image_function_name(task->fn, space);
-    weft_job *job = job_new(kind, task, name);
+    weft_job *job = job_new(way, task, name);
 
     if (!job)
         return why_because(WEFT_ENOMEM, "cannot make a job");
-    status = prepare(job, task);
+    int status = prepare(job, task);
+
     if (status == 0)
         status = enter(job);
     if (status == 0 && out)
@@ -170,4 +165,28 @@ weft_start(weft_job **out, weft_kind kind, const weft_task *task)
     else
         weft_release(job);
     return status;
+}
+
+static const struct job_kind *
+kind_of(weft_kind kind)
+{
+    return kind == WEFT_THREAD    ? &thread_kind
+           : kind == WEFT_PROCESS ? &process_kind
+                                  : &serial_kind;
+}
+
+int
+weft_start(weft_job **out, weft_kind kind, const weft_task *task)
+{
+    if (!task)
+        return why_set(WEFT_EINVAL, "weft_start: task is NULL");
+    runtime_open();
+    if (self_is_shared(self_get()))
+        return why_because(WEFT_ENOMEM, "cannot adopt this thread");
+    const int status = task_check(kind, task, false);
+
+    return status < 0
+               ? status
+               : task_launch(out, &(struct task_way){kind, kind_of(kind), NULL},
+                             task);
 }

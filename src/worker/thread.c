@@ -16,6 +16,7 @@
 #include "sync/recover.h"
 #include "wait/certificate.h"
 #include "worker/at_end.h"
+#include "worker/meter.h"
 #include "worker/options.h"
 
 #include <weft/status.h>
@@ -37,7 +38,7 @@ struct thread {
     bool leave;               /* written before `go` changes */
     bool single;              /* one job only: made with options of its own */
     char kernel[TEXT_KERNEL]; /* its name there */
-    int64_t time_mark, cpu_mark; /* both clocks at the same moment */
+    struct meter meter;
     struct os_thread_state state;
     struct os_thread_options options;
     unsigned cpus[]; /* for options.cpus */
@@ -119,35 +120,6 @@ present(struct thread *thread, weft_job *job)
     atomic_store_explicit(&job->slot, record->id, memory_order_relaxed);
 }
 
-/* The clock of a thread's CPU time costs 0.6 us. So it is read only where that
- * is nothing beside what it measures; a thread that had a job or a spin of a
- * few microseconds was on a CPU for all of it. */
-enum {
-    SHORT_JOB = 20000, /* ns */
-    SHORT_GAP = 100000
-};
-
-static int64_t
-cpu_at_begin(const struct thread *thread, int64_t now)
-{
-    const int64_t gap = now - thread->time_mark;
-
-    return gap > SHORT_GAP ? os_cpu_of_thread() : thread->cpu_mark + gap;
-}
-
-static void
-measure(struct thread *thread, weft_job *job, int64_t cpu_begun)
-{
-    const int64_t now = os_now(), wall = now - job->begun;
-
-    thread->time_mark = now;
-    thread->cpu_mark = wall > SHORT_JOB ? os_cpu_of_thread() : cpu_begun + wall;
-    job->outcome.wall = wall;
-    job->outcome.cpu = thread->cpu_mark - cpu_begun;
-    if (job->outcome.cpu < 0)
-        job->outcome.cpu = 0;
-}
-
 static void
 name_in_kernel(struct thread *thread, const char *name)
 {
@@ -176,7 +148,7 @@ run_function(struct thread *thread, weft_job *job)
     atomic_store_explicit(&job->tid, self->record.tid, memory_order_relaxed);
     os_signals_set(&job->mask);
 
-    const int64_t cpu_begun = cpu_at_begin(thread, job->begun);
+    const int64_t cpu = meter_begin(&thread->meter, job->begun);
     const int code = job->fn(&job->call.call);
 
     self->shield = 0;
@@ -185,7 +157,7 @@ run_function(struct thread *thread, weft_job *job)
     self->stop = NULL;
     self->job = NULL;
     job_returned(job, code);
-    measure(thread, job, cpu_begun);
+    meter_end(&thread->meter, job->begun, cpu, &job->outcome);
 }
 
 /* What the job was seen as is over before the job counts as ended. */

@@ -1,5 +1,6 @@
 /* weft_wait_any: the kinds of sources, on top of any_wait. */
 #include "base/why.h"
+#include "os/os.h"
 #include "queue/queue.h"
 #include "sync/event.h"
 #include "wait/any.h"
@@ -95,6 +96,21 @@ translate(const weft_source *from, struct any_source *to, size_t count)
     return 0;
 }
 
+/* A worker of a pool runs what it would wait for, if that only waits to be run.
+ */
+static void
+help(const weft_source *sources, size_t count)
+{
+    if (!self_get()->deck)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        weft_job *job = sources[i].job;
+
+        if (job && job->of->help && job_only_waits(job) && job->of->help(job))
+            return;
+    }
+}
+
 int
 weft_wait_any(const weft_source *sources, size_t count, size_t from,
               weft_time deadline)
@@ -115,8 +131,11 @@ weft_wait_any(const weft_source *sources, size_t count, size_t from,
                                      .object = (const void *)(uintptr_t)count};
     int status = translate(sources, all, count);
 
-    if (status == 0)
+    if (status == 0) {
+        if (deadline.ns > os_now())
+            help(sources, count);
         status = any_wait(all, count, from, &terms);
+    }
     if (status == WEFT_ETIMEDOUT)
         why_set(status, "none of %zu sources was ready by the deadline", count);
     else if (status == WEFT_ECANCELED)

@@ -3,6 +3,8 @@
 #include "support/worker_support.h"
 #include "worker/job.h"
 #include "worker/service.h"
+#include "worker/task.h"
+#include "worker/thread.h"
 
 #include <string.h>
 
@@ -58,7 +60,8 @@ static weft_job *
 job_with_timer(void)
 {
     weft_job *job =
-        job_new(WEFT_THREAD, &(weft_task){.fn = do_nothing}, "with a timer");
+        job_new(&(struct task_way){WEFT_THREAD, &thread_kind, NULL},
+                &(weft_task){.fn = do_nothing}, "with a timer");
 
     ck_assert_ptr_nonnull(job);
     job->timer.fire = note;

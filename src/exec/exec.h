@@ -1,0 +1,44 @@
+/* The contract that every kind of pool fills in. */
+#ifndef EXEC_EXEC_H
+#define EXEC_EXEC_H
+
+#include "worker/job.h"
+
+#include <weft/fork.h>
+#include <weft/pool.h>
+
+/* What a kind of pool does; of the calls' arguments nothing is NULL. */
+struct pool_kind {
+    int (*open)(weft_pool **out, const weft_pool_options *options);
+    /* Keeps a place for a job, waiting for one until then. A job that got none
+     * is not begun; who begins none gives it back. */
+    int (*reserve)(weft_pool *pool, int64_t until);
+    void (*give_back)(weft_pool *pool);
+    /* How the pool's jobs do what differs, each with the pool as `worker`. */
+    const struct job_kind *jobs;
+    int (*resize)(weft_pool *pool, unsigned workers);
+    void (*count)(weft_pool *pool, weft_pool_counts *out);
+    int (*close)(weft_pool *pool, int64_t until);
+    /* Fork/join; NULL: not there. */
+    int (*enter)(weft_pool *pool, weft_fork_fn *fn, void *frame, int64_t until);
+    /* The pool whose worker the caller is; NULL = none. */
+    weft_pool *(*here)(void);
+};
+
+struct weft_pool {
+    const struct pool_kind *of;
+    weft_kind kind;
+    _Atomic unsigned workers; /* that it may have */
+};
+
+/* In src/pool/. */
+extern const struct pool_kind thread_pool_kind;
+
+/* `pool`, or for NULL the pool that the caller works for, or the default one,
+ * made now. NULL: it cannot be made, with the sentence. */
+weft_pool *exec_pool(weft_pool *pool);
+
+/* In a fresh copy of the process: it has no pools. */
+void exec_forked(void);
+
+#endif

@@ -1,0 +1,336 @@
+/* Jobs of a thread pool. Who takes a job out of a list, under the lock, is the
+ * one who runs or cancels it. */
+#include "base/why.h"
+#include "os/os.h"
+#include "pool/pool.h"
+#include "worker/outcome.h"
+#include "worker/runtime.h"
+
+#include <weft/status.h>
+
+#include <limits.h>
+
+enum {
+    DEEPEST = 4000, /* jobs within each other, by helping */
+    LOOK_AT = 64,   /* waiting jobs, for one's child */
+    THREADS = 512   /* blocking jobs that run at the same time */
+};
+
+/* --- waiting and running, under the lock */
+
+static void
+leave(struct thread_pool *pool, weft_job *job)
+{
+    list_remove(&job->in_pool);
+    pool->waiting--;
+    pool->running++;
+    wait_post(&pool->room, atomic_load(&pool->room.value) + 1, 1);
+}
+
+weft_job *
+jobs_take(struct thread_pool *pool)
+{
+    weft_job *job = NULL;
+
+    lock_take(&pool->lock);
+    if (!list_empty(&pool->ready) &&
+        atomic_load(&pool->members) <= atomic_load(&pool->face.workers)) {
+        job = list_entry(pool->ready.next, weft_job, in_pool);
+        leave(pool, job);
+    }
+    lock_give(&pool->lock);
+    return job;
+}
+
+static void
+account(struct thread_pool *pool, const weft_job *job)
+{
+    lock_take(&pool->lock);
+    pool->running--;
+    pool->ending++;
+    if (job->outcome.status == WEFT_OK)
+        pool->succeeded++;
+    else
+        pool->failed++;
+    lock_give(&pool->lock);
+}
+
+/* Nothing of the pool is touched after this by who was not a member. */
+static void
+end(struct thread_pool *pool, weft_job *job)
+{
+    account(pool, job);
+    job_end(job);
+    lock_take(&pool->lock);
+    pool->ending--;
+    if (pool->closing)
+        wait_post(&pool->quiet, atomic_load(&pool->quiet.value) + 1, INT_MAX);
+    lock_give(&pool->lock);
+}
+
+/* --- running */
+
+static void
+run(struct deck *deck, weft_job *job, struct self *self)
+{
+    struct stop stop = {
+        .asked = &job->stop.asked, .cell = &job->stop, .outer = self->stop};
+    const unsigned shield = self->shield;
+
+    job_begun(job, os_now());
+    const int64_t cpu = meter_begin(&deck->meter, job->begun);
+
+    job->outer = self->job;
+    self->job = job;
+    self->stop = &stop;
+    atomic_store_explicit(&job->tid, self->record.tid, memory_order_relaxed);
+    atomic_store_explicit(&job->slot, self->record.id, memory_order_relaxed);
+    deck->depth++;
+    const int code = job->fn(&job->call.call);
+
+    deck->depth--;
+    self->shield = shield;
+    self->stop = stop.outer;
+    self->job = job->outer;
+    job->outer = NULL;
+    job_returned(job, code);
+    meter_end(&deck->meter, job->begun, cpu, &job->outcome);
+}
+
+void
+jobs_run(struct thread_pool *pool, weft_job *job)
+{
+    struct self *self = self_get();
+
+    if (job_is_canceled(job))
+        job->outcome.status = WEFT_ECANCELED;
+    else
+        run(self->deck, job, self);
+    end(pool, job);
+}
+
+/* A job that will not be run ends as failed. */
+static void
+fail(struct thread_pool *pool, weft_job *job, const char *why)
+{
+    if (!job_is_canceled(job)) {
+        atomic_store(&job->phase, JOB_BEGUN);
+        outcome_keep_message(&job->call, why);
+    }
+    job->outcome.status = WEFT_EFAILED;
+    end(pool, job);
+}
+
+/* --- those that block */
+
+static weft_job *
+take_blocking(struct thread_pool *pool)
+{
+    weft_job *job = NULL;
+
+    lock_take(&pool->lock);
+    if (list_empty(&pool->blocked)) {
+        pool->blocking--;
+    } else {
+        job = list_entry(pool->blocked.next, weft_job, in_pool);
+        leave(pool, job);
+    }
+    lock_give(&pool->lock);
+    return job;
+}
+
+/* The function of a thread of its own, which counts as a member that is never
+ * idle, so that the pool outlives it. */
+static int
+run_blocking(weft_call *call)
+{
+    struct deck *deck = (struct deck *)(uintptr_t)call->arg;
+    struct thread_pool *pool = deck->pool;
+    weft_job *job;
+
+    self_get()->deck = deck;
+    while ((job = take_blocking(pool)))
+        jobs_run(pool, job);
+    self_get()->deck = NULL;
+    pool_give_deck(pool, deck);
+    member_gone(pool);
+    return 0;
+}
+
+static int
+start_blocking(struct thread_pool *pool)
+{
+    struct deck *deck = pool_take_deck(pool);
+    const int status =
+        deck ? member_thread(pool, run_blocking, deck) : WEFT_ENOMEM;
+
+    if (status < 0) {
+        if (deck)
+            pool_give_deck(pool, deck);
+        lock_take(&pool->lock);
+        pool->blocking--;
+        lock_give(&pool->lock);
+    }
+    return status;
+}
+
+static int
+begin_blocking(struct thread_pool *pool, weft_job *job)
+{
+    lock_take(&pool->lock);
+    list_append(&pool->blocked, &job->in_pool);
+    const bool more = pool->blocking < THREADS;
+
+    pool->blocking += more;
+    lock_give(&pool->lock);
+    return more ? start_blocking(pool) : 0;
+}
+
+/* --- beginning, by any thread */
+
+static int
+begin_on_member(struct thread_pool *pool, weft_job *job)
+{
+    lock_take(&pool->lock);
+    list_append(&pool->ready, &job->in_pool);
+    struct deck *idle = pool_take_idle(pool);
+    const bool need =
+        !idle && atomic_load(&pool->members) < atomic_load(&pool->face.workers);
+
+    lock_give(&pool->lock);
+    if (idle)
+        deck_ring(idle);
+    return need ? member_need(pool) : 0;
+}
+
+/* Whether it was still there to be taken back. */
+static bool
+take_back(struct thread_pool *pool, weft_job *job)
+{
+    lock_take(&pool->lock);
+    const bool waits = !list_empty(&job->in_pool);
+
+    list_remove(&job->in_pool);
+    lock_give(&pool->lock);
+    return waits;
+}
+
+static int
+begin(weft_job *job)
+{
+    struct thread_pool *pool = pool_of(job);
+    weft_job *around = self_get()->job;
+
+    if (pool->refuses < 0)
+        return why_set(pool->refuses, "%s", pool->refusal);
+    job->number = atomic_fetch_add(&pool->numbered, 1) + 1;
+    if (around && around->of == &pool_job_kind && pool_of(around) == pool)
+        job->submitter = around->number;
+    const int status =
+        job->blocking ? begin_blocking(pool, job) : begin_on_member(pool, job);
+
+    return status < 0 && take_back(pool, job) ? status : 0;
+}
+
+/* --- who waits helps */
+
+static weft_job *
+find(struct thread_pool *pool, weft_job *job)
+{
+    unsigned left = LOOK_AT;
+
+    if (!list_empty(&job->in_pool))
+        return job->blocking ? NULL : job;
+    list_foreach (at, &pool->ready) {
+        weft_job *child = list_entry(at, weft_job, in_pool);
+
+        if (child->submitter == job->number)
+            return child;
+        if (--left == 0)
+            break;
+    }
+    return NULL;
+}
+
+static bool
+help(weft_job *job)
+{
+    struct deck *deck = self_get()->deck;
+    struct thread_pool *pool = pool_of(job);
+
+    if (!deck || deck->pool != pool || deck->depth >= DEEPEST ||
+        job_has_ended(job))
+        return false;
+    lock_take(&pool->lock);
+    weft_job *found = find(pool, job);
+
+    if (found)
+        leave(pool, found);
+    lock_give(&pool->lock);
+    if (found)
+        jobs_run(pool, found);
+    return found;
+}
+
+static int
+wait_for(weft_job *job, const struct wait_terms *terms)
+{
+    while (terms->until > os_now() && help(job) && !job_has_ended(job))
+        ;
+    return wait_while(&job->ended, 0, terms);
+}
+
+/* --- stopping */
+
+/* One that still waits never begins. In the service thread, and by close. */
+static void
+stop(weft_job *job)
+{
+    struct thread_pool *pool = pool_of(job);
+
+    lock_take(&pool->lock);
+    const bool waits = !list_empty(&job->in_pool);
+
+    if (waits)
+        leave(pool, job);
+    lock_give(&pool->lock);
+    if (waits)
+        fail(pool, job, "");
+}
+
+static void
+ask(weft_job *job, void *pool)
+{
+    if (job->of == &pool_job_kind && pool_of(job) == pool)
+        job_ask(job, JOB_STOP_ASKED);
+}
+
+void
+jobs_stop(struct thread_pool *pool)
+{
+    runtime_foreach(ask, pool);
+}
+
+void
+jobs_refuse(struct thread_pool *pool)
+{
+    for (;;) {
+        lock_take(&pool->lock);
+        struct list *at = list_empty(&pool->ready) ? NULL : pool->ready.next;
+        weft_job *job = at ? list_entry(at, weft_job, in_pool) : NULL;
+
+        if (job)
+            leave(pool, job);
+        lock_give(&pool->lock);
+        if (!job)
+            return;
+        fail(pool, job, pool->refusal);
+    }
+}
+
+const struct job_kind pool_job_kind = {
+    .begin = begin,
+    .stop = stop,
+    .wait = wait_for,
+    .help = help,
+};

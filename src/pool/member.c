@@ -1,0 +1,244 @@
+/* The threads of a pool. */
+#include "base/why.h"
+#include "os/os.h"
+#include "pool/pool.h"
+#include "worker/outcome.h"
+
+#include <weft/status.h>
+
+#include <limits.h>
+
+/* --- work */
+
+static bool
+is_surplus(const struct thread_pool *pool)
+{
+    return atomic_load(&pool->members) > atomic_load(&pool->face.workers);
+}
+
+static bool
+may_steal(const struct thread_pool *pool)
+{
+    return pool_active(pool) <= atomic_load(&pool->face.workers);
+}
+
+static bool
+steal(struct deck *deck)
+{
+    struct thread_pool *pool = deck->pool;
+    const unsigned count = atomic_load(&pool->deck_count);
+
+    for (unsigned i = 1; i < count; i++) {
+        struct deck *from =
+            atomic_load(&pool->decks[(deck->index + i) % count]);
+
+        if (deck_steal_at(deck, from, deck->lanes))
+            return true;
+    }
+    return false;
+}
+
+static bool
+work(struct deck *deck)
+{
+    struct thread_pool *pool = deck->pool;
+    weft_job *job = jobs_take(pool);
+
+    if (job)
+        jobs_run(pool, job);
+    return job || (may_steal(pool) && steal(deck));
+}
+
+/* --- sleep */
+
+static bool
+ask_and_look(struct deck *deck)
+{
+    struct thread_pool *pool = deck->pool;
+    const unsigned count = atomic_load(&pool->deck_count);
+    bool found = false;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct deck *from = atomic_load(&pool->decks[i]);
+
+        if (from == deck)
+            continue;
+        deck_ask(from);
+        found |= deck_has_shared(from);
+    }
+    return found && may_steal(pool);
+}
+
+/* Whether there is nothing to do but to wait: then it is in the idle list. */
+static bool
+lie_down(struct deck *deck, uint32_t *seen)
+{
+    struct thread_pool *pool = deck->pool;
+
+    lock_take(&pool->lock);
+    const bool still = list_empty(&pool->ready) && !is_surplus(pool);
+
+    if (still) {
+        *seen = atomic_load(&deck->bell.value);
+        deck->idle = true;
+        list_append(&pool->idle, &deck->link);
+        atomic_fetch_add(&pool->idle_count, 1);
+    }
+    lock_give(&pool->lock);
+    return still;
+}
+
+static void
+stand_up(struct deck *deck)
+{
+    struct thread_pool *pool = deck->pool;
+
+    lock_take(&pool->lock);
+    if (deck->idle)
+        pool_not_idle(pool, deck);
+    lock_give(&pool->lock);
+}
+
+/* Waits for work. False: the thread is to end. */
+static bool
+rest(struct deck *deck)
+{
+    struct thread_pool *pool = deck->pool;
+    const struct wait_terms terms = {
+        .until = pool->idle_time ? os_now() + pool->idle_time : OS_NEVER,
+        .stubborn = true,
+        .kind = SLOT_WAIT_WORK};
+    uint32_t seen;
+    int status = 0;
+
+    if (lie_down(deck, &seen)) {
+        if (!ask_and_look(deck))
+            status = wait_while(&deck->bell, seen, &terms);
+        stand_up(deck);
+    }
+    return status == 0 && !is_surplus(pool);
+}
+
+/* --- the thread */
+
+/* One that was woken for work, or timed out, just when that came, leaves none
+ * behind: the count and the list are under one lock. */
+static bool
+leaves(struct thread_pool *pool)
+{
+    lock_take(&pool->lock);
+    const bool stays = !list_empty(&pool->ready) && !is_surplus(pool);
+
+    if (!stays)
+        atomic_fetch_sub(&pool->members, 1);
+    lock_give(&pool->lock);
+    return !stays;
+}
+
+void
+member_gone(struct thread_pool *pool)
+{
+    /* Under the lock: who waits for it takes that before it frees the pool. */
+    lock_take(&pool->lock);
+    pool->threads--;
+    wait_post(&pool->gone, atomic_load(&pool->gone.value) + 1, INT_MAX);
+    lock_give(&pool->lock);
+}
+
+/* Whether the user's preparation has succeeded. */
+static bool
+prepare(struct thread_pool *pool)
+{
+    weft_job *job = NULL;
+    int status = 0;
+
+    if (!pool->prepare.fn)
+        return true;
+    status = weft_start(&job, WEFT_SERIAL, &pool->prepare);
+    if (status == 0)
+        status = weft_result(job, NULL, 0, WEFT_FOREVER);
+    if (status < 0) {
+        lock_take(&pool->lock);
+        struct text text = text_over(pool->refusal, sizeof pool->refusal);
+
+        text_add(&text, "the preparation of a worker failed: %s", weft_why());
+        pool->refuses = WEFT_EFAILED;
+        lock_give(&pool->lock);
+        jobs_refuse(pool);
+    }
+    weft_release(job);
+    return status == 0;
+}
+
+static int
+serve(weft_call *call)
+{
+    struct deck *deck = (struct deck *)(uintptr_t)call->arg;
+    struct thread_pool *pool = deck->pool;
+
+    self_get()->deck = deck;
+    if (prepare(pool))
+        do
+            while (work(deck))
+                ;
+        while (rest(deck) || !leaves(pool));
+    else
+        atomic_fetch_sub(&pool->members, 1);
+    self_get()->deck = NULL;
+    pool_give_deck(pool, deck);
+    member_gone(pool);
+    return 0;
+}
+
+int
+member_thread(struct thread_pool *pool, weft_fn *fn, struct deck *deck)
+{
+    char name[TEXT_NAME];
+    struct text text = text_over(name, sizeof name);
+
+    lock_take(&pool->lock);
+    pool->threads++;
+    text_add(&text, "%s-%u", pool->name, pool->names++);
+    lock_give(&pool->lock);
+    const int status = weft_start(NULL, WEFT_THREAD,
+                                  &(weft_task){.fn = fn,
+                                               .name = name,
+                                               .arg = deck,
+                                               .daemon = true,
+                                               .worker = &pool->worker});
+
+    if (status < 0)
+        member_gone(pool);
+    return status;
+}
+
+/* Counts one more, if there may be one. */
+static bool
+count_in(struct thread_pool *pool)
+{
+    unsigned members = atomic_load(&pool->members);
+
+    do
+        if (members >= atomic_load(&pool->face.workers))
+            return false;
+    while (
+        !atomic_compare_exchange_weak(&pool->members, &members, members + 1));
+    return true;
+}
+
+int
+member_need(struct thread_pool *pool)
+{
+    if (!count_in(pool))
+        return 0;
+    struct deck *deck = pool_take_deck(pool);
+    const int status = deck ? member_thread(pool, serve, deck)
+                            : why_because(WEFT_ENOMEM, "cannot make a worker");
+
+    if (status == 0)
+        return 0;
+    if (deck)
+        pool_give_deck(pool, deck);
+    /* Others do the work, if there are any. */
+    return atomic_fetch_sub(&pool->members, 1) > 1 ? 0 : status;
+}

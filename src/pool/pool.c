@@ -1,0 +1,381 @@
+#include "pool/pool.h"
+
+#include "base/why.h"
+#include "os/os.h"
+#include "worker/task.h"
+#include "worker/thread.h"
+
+#include <weft/runtime.h>
+#include <weft/status.h>
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- opening */
+
+static int
+check(const weft_pool_options *options)
+{
+    const weft_task *prepare = options->prepare;
+    int status = thread_check(&(weft_task){.worker = &options->worker});
+
+    if (status == 0 && (options->max_tasks || options->recycle))
+        return why_set(WEFT_ENOTSUP, "pool options.%s is for processes",
+                       options->max_tasks ? "max_tasks" : "recycle");
+    if (status == 0 && prepare)
+        status = prepare->fn ? task_check(WEFT_SERIAL, prepare, false)
+                             : why_set(WEFT_EINVAL,
+                                       "pool options.prepare has no function");
+    return status;
+}
+
+/* What the options point to is the caller's. False: no memory. */
+static bool
+copy(struct thread_pool *pool, const weft_pool_options *options)
+{
+    const weft_worker_options *worker = &options->worker;
+
+    pool->worker = *worker;
+    if (worker->cpus) {
+        const size_t size = worker->cpu_count * sizeof *worker->cpus;
+        unsigned *cpus = malloc(size);
+
+        if (!cpus)
+            return false;
+        pool->worker.cpus = memcpy(cpus, worker->cpus, size);
+    }
+    if (!options->prepare)
+        return true;
+    const weft_task *task = options->prepare;
+
+    pool->prepare = (weft_task){.fn = task->fn, .arg = task->arg};
+    if (task->arg_size == 0)
+        return true;
+    void *arg = malloc(task->arg_size);
+
+    if (!arg)
+        return false;
+    pool->prepare.arg = memcpy(arg, task->arg, task->arg_size);
+    pool->prepare.arg_size = task->arg_size;
+    return true;
+}
+
+static void
+pool_free(struct thread_pool *pool)
+{
+    const unsigned count = atomic_load(&pool->deck_count);
+
+    for (unsigned i = 0; i < count; i++)
+        deck_free(atomic_load(&pool->decks[i]));
+    free((void *)(uintptr_t)pool->worker.cpus);
+    if (pool->prepare.arg_size)
+        free((void *)(uintptr_t)pool->prepare.arg);
+    free(pool);
+}
+
+static int
+pool_open(weft_pool **out, const weft_pool_options *options)
+{
+    const char *name = options->name ? options->name : "pool";
+    const int status = check(options);
+
+    if (status < 0)
+        return status;
+    struct thread_pool *pool = calloc(1, sizeof *pool);
+
+    if (!pool || !copy(pool, options)) {
+        if (pool)
+            pool_free(pool);
+        return why_because(WEFT_ENOMEM, "weft_pool_open");
+    }
+    pool->face = (weft_pool){.of = &thread_pool_kind, .kind = WEFT_THREAD};
+    atomic_init(&pool->face.workers,
+                options->workers ? options->workers : weft_cpu_count());
+    pool->backlog = options->backlog;
+    pool->idle_time = options->idle;
+    memcpy(pool->name, name, strlen(name) + 1);
+    list_init(&pool->ready);
+    list_init(&pool->blocked);
+    list_init(&pool->idle);
+    list_init(&pool->spare);
+    *out = &pool->face;
+    return 0;
+}
+
+static struct thread_pool *
+thread_pool(weft_pool *pool)
+{
+    return (struct thread_pool *)(void *)pool;
+}
+
+static weft_pool *
+here(void)
+{
+    const struct deck *deck = self_get()->deck;
+
+    return deck ? &deck->pool->face : NULL;
+}
+
+/* --- places for jobs */
+
+static int
+try_reserve(struct thread_pool *pool, uint32_t *seen)
+{
+    int status = 0;
+
+    lock_take(&pool->lock);
+    *seen = atomic_load(&pool->room.value);
+    if (pool->closing)
+        status = WEFT_ECLOSED;
+    else if (pool->backlog && pool->waiting >= pool->backlog)
+        status = WEFT_EAGAIN;
+    else
+        pool->waiting++;
+    lock_give(&pool->lock);
+    return status;
+}
+
+static int
+reserve(weft_pool *face, int64_t until)
+{
+    struct thread_pool *pool = thread_pool(face);
+    const struct wait_terms terms = {
+        .until = until, .kind = SLOT_WAIT_WORK, .object = pool};
+    uint32_t seen;
+    int status;
+
+    if (atomic_load(&pool->refuses) < 0)
+        return why_set(WEFT_EFAILED, "pool '%s' takes no tasks: %s", pool->name,
+                       pool->refusal);
+    status = service_runs() ? 0 : service_start(); /* for stops */
+    while (status == 0 && (status = try_reserve(pool, &seen)) == WEFT_EAGAIN &&
+           until > 0)
+        status = wait_while(&pool->room, seen, &terms);
+    switch (status) {
+    case WEFT_ECLOSED:
+        return why_set(status, "pool '%s' is being closed", pool->name);
+    case WEFT_EAGAIN:
+        return why_set(status, "%zu tasks wait in pool '%s'", pool->backlog,
+                       pool->name);
+    case WEFT_ETIMEDOUT:
+        return why_set(status, "pool '%s' had no room by the deadline",
+                       pool->name);
+    case WEFT_ECANCELED:
+        return why_set(status, "asked to stop while waiting for room in '%s'",
+                       pool->name);
+    default:
+        return status;
+    }
+}
+
+static void
+give_back(weft_pool *face)
+{
+    struct thread_pool *pool = thread_pool(face);
+
+    lock_take(&pool->lock);
+    pool->waiting--;
+    wait_post(&pool->room, atomic_load(&pool->room.value) + 1, 1);
+    wait_post(&pool->quiet, atomic_load(&pool->quiet.value) + 1, INT_MAX);
+    lock_give(&pool->lock);
+}
+
+/* --- looking and changing */
+
+static int
+resize(weft_pool *face, unsigned workers)
+{
+    struct thread_pool *pool = thread_pool(face);
+
+    lock_take(&pool->lock);
+    const bool closing = pool->closing;
+    size_t work = pool->waiting;
+
+    if (!closing)
+        atomic_store(&face->workers, workers);
+    /* Those too many find it out when they are awake. */
+    if (!closing)
+        for (struct deck *idle; (idle = pool_take_idle(pool));)
+            deck_ring(idle);
+    lock_give(&pool->lock);
+    if (closing)
+        return why_set(WEFT_ECLOSED, "pool '%s' is being closed", pool->name);
+    for (; work > 0 && atomic_load(&pool->members) < workers; work--)
+        (void)member_need(pool);
+    return 0;
+}
+
+static void
+count(weft_pool *face, weft_pool_counts *out)
+{
+    struct thread_pool *pool = thread_pool(face);
+
+    lock_take(&pool->lock);
+    out->workers = pool->threads;
+    out->idle = atomic_load(&pool->idle_count);
+    out->waiting = pool->waiting;
+    out->running = pool->running;
+    out->succeeded = pool->succeeded;
+    out->failed = pool->failed;
+    lock_give(&pool->lock);
+}
+
+/* --- closing */
+
+/* Waits until no job is left. */
+static int
+wait_quiet(struct thread_pool *pool, int64_t until, bool stubborn)
+{
+    const struct wait_terms terms = {.until = until,
+                                     .stubborn = stubborn,
+                                     .kind = SLOT_WAIT_WORK,
+                                     .object = pool};
+
+    for (;;) {
+        lock_take(&pool->lock);
+        const uint32_t seen = atomic_load(&pool->quiet.value);
+        const bool quiet = pool->waiting + pool->running + pool->ending == 0;
+
+        lock_give(&pool->lock);
+        if (quiet)
+            return 0;
+        const int status = wait_while(&pool->quiet, seen, &terms);
+
+        if (status < 0)
+            return status;
+    }
+}
+
+/* Sends the threads home and waits until they have gone. */
+static void
+end_threads(struct thread_pool *pool)
+{
+    const struct wait_terms terms = {
+        .until = OS_NEVER, .stubborn = true, .kind = SLOT_WAIT_WORK};
+
+    atomic_store(&pool->face.workers, 0);
+    for (;;) {
+        lock_take(&pool->lock);
+        for (struct deck *idle; (idle = pool_take_idle(pool));)
+            deck_ring(idle);
+        const uint32_t seen = atomic_load(&pool->gone.value);
+        const unsigned left = pool->threads;
+
+        lock_give(&pool->lock);
+        if (left == 0)
+            return;
+        (void)wait_while(&pool->gone, seen, &terms);
+    }
+}
+
+static int
+pool_close(weft_pool *face, int64_t until)
+{
+    struct thread_pool *pool = thread_pool(face);
+
+    if (here() == face)
+        return why_set(WEFT_EDEADLK,
+                       "a worker of pool '%s' would wait for "
+                       "its own end",
+                       pool->name);
+    lock_take(&pool->lock);
+    pool->closing = true;
+    lock_give(&pool->lock);
+    const int status = wait_quiet(pool, until, false);
+
+    if (status < 0) {
+        jobs_stop(pool);
+        (void)wait_quiet(pool, OS_NEVER, true);
+        (void)why_set(status, "pool '%s' had to stop what it ran", pool->name);
+    }
+    end_threads(pool);
+    pool_free(pool);
+    return status;
+}
+
+/* --- fork/join */
+
+static int
+enter_here(struct thread_pool *pool, weft_fork_fn *fn, void *frame)
+{
+    struct self *self = self_get();
+    struct deck *outer = self->deck;
+    const bool guest = !outer || outer->pool != pool;
+    struct deck *deck = self_is_shared(self) ? NULL : pool_take_deck(pool);
+
+    if (!deck)
+        return why_because(WEFT_ENOMEM, "weft_enter");
+    self->deck = deck;
+    if (guest)
+        atomic_fetch_add(&pool->guests, 1);
+    deck_ask(deck); /* the first fork looks for members */
+    deck_run(deck, fn, frame);
+    if (guest)
+        atomic_fetch_sub(&pool->guests, 1);
+    self->deck = outer;
+    pool_give_deck(pool, deck);
+    return 0;
+}
+
+struct entry {
+    struct thread_pool *pool;
+    weft_fork_fn *fn;
+    void *frame;
+};
+
+static int
+enter_there(weft_call *call)
+{
+    const struct entry *entry = call->arg;
+
+    return enter_here(entry->pool, entry->fn, entry->frame);
+}
+
+/* Where workers are prepared, only they will do. */
+static int
+enter_as_job(weft_pool *pool, struct entry *entry, int64_t until)
+{
+    weft_job *job;
+    int status = weft_submit(&job, pool,
+                             &(weft_task){.fn = enter_there,
+                                          .name = "weft_enter",
+                                          .arg = entry,
+                                          .submit_by = {until}});
+
+    if (status < 0)
+        return status;
+    status = weft_join(job, (weft_time){until});
+    if (status < 0) {
+        (void)weft_stop(job); /* if it has begun it must come to its end */
+        (void)job_wait(job, OS_NEVER, true);
+        if (atomic_load(&job->phase) == JOB_BEGUN)
+            status = 0;
+    }
+    if (status == 0 && job->outcome.status < 0)
+        status = job_failure(job);
+    weft_release(job);
+    return status;
+}
+
+static int
+enter(weft_pool *face, weft_fork_fn *fn, void *frame, int64_t until)
+{
+    struct thread_pool *pool = thread_pool(face);
+
+    if (here() != face && pool->prepare.fn)
+        return enter_as_job(face, &(struct entry){pool, fn, frame}, until);
+    return enter_here(pool, fn, frame);
+}
+
+const struct pool_kind thread_pool_kind = {
+    .open = pool_open,
+    .reserve = reserve,
+    .give_back = give_back,
+    .jobs = &pool_job_kind,
+    .resize = resize,
+    .count = count,
+    .close = pool_close,
+    .enter = enter,
+    .here = here,
+};

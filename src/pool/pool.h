@@ -1,0 +1,114 @@
+/* The thread pool: a queue of jobs in order of submission, decks of lanes that
+ * can be stolen from, and members, the threads that serve both.
+ *
+ * A member that finds nothing lists its deck as idle, asks all decks to share,
+ * looks once more, and sleeps on its deck's bell. Whoever adds work looks for
+ * idle ones afterwards, takes one from the list, and rings. So no more are
+ * woken than there is work for, and the one woken, if it finds more than it
+ * takes, wakes the next.
+ *
+ * Who forks need not be a member: a thread that enters from outside works on a
+ * deck of its own as a guest, in the place of one of the members, which steal
+ * only while they and the guests together are no more than the pool's workers.
+ * Jobs are for members alone. */
+#ifndef POOL_POOL_H
+#define POOL_POOL_H
+
+#include "exec/exec.h"
+#include "pool/deck.h"
+
+enum {
+    POOL_DECKS = 8192 /* members and guests, at most */
+};
+
+struct thread_pool {
+    weft_pool face;          /* first */
+    size_t backlog;          /* 0 = no bound */
+    weft_duration idle_time; /* 0 = for ever */
+    weft_task prepare;       /* no fn: none */
+    weft_worker_options worker;
+    char name[TEXT_NAME];
+
+    struct lock lock;
+    struct list ready;   /* jobs that wait for a member; under lock, as */
+    struct list blocked; /* ... for a thread of its own; all up to */
+    struct list idle;    /* decks, the last first to be woken; */
+    struct list spare;   /* decks that nobody uses; `refusal` */
+    size_t waiting;      /* jobs that were let in and have not begun */
+    size_t running, ending;
+    uint64_t succeeded, failed;
+    unsigned blocking; /* threads that run blocking jobs */
+    unsigned names;    /* given to threads */
+    unsigned threads;  /* that have not ended */
+    bool closing;
+    char refusal[TEXT_MESSAGE]; /* read-only once `refuses` is set */
+
+    _Atomic int refuses;         /* the status; 0 = nothing is refused */
+    _Atomic uint64_t numbered;   /* jobs */
+    _Atomic unsigned members;    /* threads that serve the pool; changed up */
+    _Atomic unsigned idle_count; /* by anybody; these two under lock */
+    _Atomic unsigned guests;
+    struct wait_word room;  /* changes when a waiting job begins */
+    struct wait_word quiet; /* changes when one has ended, while closing */
+    struct wait_word gone;  /* changes when a thread has ended */
+    _Atomic unsigned deck_count;
+    struct deck *_Atomic decks[POOL_DECKS]; /* all that were ever made */
+};
+
+extern const struct job_kind pool_job_kind;
+
+static inline struct thread_pool *
+pool_of(weft_job *job)
+{
+    return job->worker;
+}
+
+/* Members that do not sleep, and guests. */
+static inline unsigned
+pool_active(const struct thread_pool *pool)
+{
+    return atomic_load(&pool->members) - atomic_load(&pool->idle_count) +
+           atomic_load(&pool->guests);
+}
+
+/* --- decks.c: who has which, and who sleeps */
+
+/* A deck that nobody uses. NULL: no memory, or too many. */
+struct deck *pool_take_deck(struct thread_pool *pool);
+void pool_give_deck(struct thread_pool *pool, struct deck *deck);
+
+/* The owner of `deck` has shared lanes: wakes one who steals them. */
+void pool_shared(struct deck *deck);
+
+/* The deck's thread has stolen from `from`: if there is more, wakes another. */
+void pool_stole(struct deck *deck, struct deck *from);
+
+/* Takes a deck from the list of idle ones, to be rung; NULL = none. Both under
+ * the lock. */
+struct deck *pool_take_idle(struct thread_pool *pool);
+void pool_not_idle(struct thread_pool *pool, struct deck *deck);
+
+/* --- member.c: threads */
+
+/* Makes a member if there may be one more. Error: there is none at all. */
+int member_need(struct thread_pool *pool);
+
+/* A thread of the pool that runs fn(deck) and calls member_gone last. */
+int member_thread(struct thread_pool *pool, weft_fn *fn, struct deck *deck);
+void member_gone(struct thread_pool *pool);
+
+/* --- jobs.c */
+
+/* The next job, for a member to run; NULL = none. */
+weft_job *jobs_take(struct thread_pool *pool);
+
+/* Runs a job that was taken, in the calling thread, and ends it. */
+void jobs_run(struct thread_pool *pool, weft_job *job);
+
+/* Asks all to stop. */
+void jobs_stop(struct thread_pool *pool);
+
+/* Ends those that wait, once `refuses` is set. */
+void jobs_refuse(struct thread_pool *pool);
+
+#endif
