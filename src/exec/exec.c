@@ -36,11 +36,30 @@ exec_pool(weft_pool *pool)
     return pool ? pool : standard_pool();
 }
 
-void
-exec_forked(void)
+/* Its threads would keep a program whose main thread has ended. */
+static void
+rest(void)
+{
+    weft_pool *pool = atomic_load(&standard.pool);
+
+    if (pool)
+        pool->of->rest(pool);
+}
+
+/* The copy has no workers: of its pools it keeps nothing. */
+static void
+forget(void)
 {
     atomic_store(&standard.pool, NULL);
     standard.lock = (struct lock){0};
+    self_get()->deck = NULL;
+}
+
+__attribute__((constructor)) static void
+set_hooks(void)
+{
+    runtime_resting = rest;
+    runtime_copied = forget;
 }
 
 /* --- opening */

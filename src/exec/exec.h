@@ -19,6 +19,8 @@ struct pool_kind {
     int (*resize)(weft_pool *pool, unsigned workers);
     void (*count)(weft_pool *pool, weft_pool_counts *out);
     int (*close)(weft_pool *pool, int64_t until);
+    /* Ends the threads that have nothing to do, and waits for that. */
+    void (*rest)(weft_pool *pool);
     /* Fork/join; NULL: not there. */
     int (*enter)(weft_pool *pool, weft_fork_fn *fn, void *frame, int64_t until);
     /* The pool whose worker the caller is; NULL = none. */
@@ -37,8 +39,5 @@ extern const struct pool_kind thread_pool_kind;
 /* `pool`, or for NULL the pool that the caller works for, or the default one,
  * made now. NULL: it cannot be made, with the sentence. */
 weft_pool *exec_pool(weft_pool *pool);
-
-/* In a fresh copy of the process: it has no pools. */
-void exec_forked(void);
 
 #endif

@@ -17,6 +17,12 @@ is_surplus(const struct thread_pool *pool)
 }
 
 static bool
+may_stay(const struct thread_pool *pool)
+{
+    return !is_surplus(pool) && !atomic_load(&pool->resting);
+}
+
+static bool
 may_steal(const struct thread_pool *pool)
 {
     return pool_active(pool) <= atomic_load(&pool->face.workers);
@@ -76,7 +82,7 @@ lie_down(struct deck *deck, uint32_t *seen)
     struct thread_pool *pool = deck->pool;
 
     lock_take(&pool->lock);
-    const bool still = list_empty(&pool->ready) && !is_surplus(pool);
+    const bool still = list_empty(&pool->ready) && may_stay(pool);
 
     if (still) {
         *seen = atomic_load(&deck->bell.value);
@@ -116,7 +122,7 @@ rest(struct deck *deck)
             status = wait_while(&deck->bell, seen, &terms);
         stand_up(deck);
     }
-    return status == 0 && !is_surplus(pool);
+    return status == 0 && may_stay(pool);
 }
 
 /* --- the thread */
@@ -229,6 +235,7 @@ count_in(struct thread_pool *pool)
 int
 member_need(struct thread_pool *pool)
 {
+    atomic_store(&pool->resting, false);
     if (!count_in(pool))
         return 0;
     struct deck *deck = pool_take_deck(pool);

@@ -247,15 +247,15 @@ wait_quiet(struct thread_pool *pool, int64_t until, bool stubborn)
     }
 }
 
-/* Sends the threads home and waits until they have gone. */
+/* Sends the threads home and waits until they have gone, or got work again. */
 static void
-end_threads(struct thread_pool *pool)
+rest(weft_pool *face)
 {
     const struct wait_terms terms = {
         .until = OS_NEVER, .stubborn = true, .kind = SLOT_WAIT_WORK};
+    struct thread_pool *pool = thread_pool(face);
 
-    atomic_store(&pool->face.workers, 0);
-    for (;;) {
+    for (atomic_store(&pool->resting, true); atomic_load(&pool->resting);) {
         lock_take(&pool->lock);
         for (struct deck *idle; (idle = pool_take_idle(pool));)
             deck_ring(idle);
@@ -289,7 +289,7 @@ pool_close(weft_pool *face, int64_t until)
         (void)wait_quiet(pool, OS_NEVER, true);
         (void)why_set(status, "pool '%s' had to stop what it ran", pool->name);
     }
-    end_threads(pool);
+    rest(face);
     pool_free(pool);
     return status;
 }
@@ -376,6 +376,7 @@ const struct pool_kind thread_pool_kind = {
     .resize = resize,
     .count = count,
     .close = pool_close,
+    .rest = rest,
     .enter = enter,
     .here = here,
 };

@@ -43,6 +43,7 @@ struct thread_pool {
     bool closing;
     char refusal[TEXT_MESSAGE]; /* read-only once `refuses` is set */
 
+    atomic_bool resting;         /* who has nothing to do ends */
     _Atomic int refuses;         /* the status; 0 = nothing is refused */
     _Atomic uint64_t numbered;   /* jobs */
     _Atomic unsigned members;    /* threads that serve the pool; changed up */

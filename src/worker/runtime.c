@@ -37,6 +37,14 @@ static struct {
     atomic_bool open;
 } runtime;
 
+static void
+nothing(void)
+{
+}
+
+void (*runtime_resting)(void) = nothing;
+void (*runtime_copied)(void) = nothing;
+
 /* An adopted or a weft thread's block goes. */
 static void
 thread_ends(struct self *self)
@@ -290,6 +298,8 @@ runtime_close(bool for_good)
         join_all(); /* what began meanwhile */
     }
     runtime_foreach(kill_daemon, NULL);
+    if (!for_good)
+        runtime_resting();
     at_end_run(self_get());
     thread_drop_idle();
     zygote_stop();
@@ -330,6 +340,7 @@ runtime_forked(const char *name, int parent)
     runtime.options = options;
     list_init(&runtime.jobs);
     heap_forked(name != NULL);
+    runtime_copied();
     if (!name)
         return;
     self_forked(name, parent);

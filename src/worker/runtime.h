@@ -36,6 +36,11 @@ void runtime_close(bool for_good);
  * library keeps. The service must be held. */
 int runtime_clone(unsigned flags, int *pidfd);
 
+/* Called when the program's jobs have ended and it may do without the library's
+ * threads, and in a copy of the process; set once, by a layer above. */
+extern void (*runtime_resting)(void);
+extern void (*runtime_copied)(void);
+
 /* In a fresh copy of the process: a worker of the program (`name`, started by
  * `parent`), or with NULL a program of its own. */
 void runtime_forked(const char *name, int parent);
