@@ -17,7 +17,8 @@
 
 enum {
     STACK = 1 << 20,
-    KEYS_SEEN = 32 /* thread-specific keys that are always looked at */
+    ENOUGH = 16 << 20, /* a stack, for any thread-local storage */
+    KEYS_SEEN = 32     /* thread-specific keys that are always looked at */
 };
 
 struct start {
@@ -64,15 +65,31 @@ set_stack(pthread_attr_t *attributes, size_t size)
                                      (size + OS_PAGE - 1) / OS_PAGE * OS_PAGE);
 }
 
+/* The libraries' thread-local storage lies on the stack too, and nobody says
+ * how large it is: where a stack is too small for it, a larger one is tried. */
+static int
+create_large_enough(pthread_attr_t *attributes, struct start *start)
+{
+    pthread_t thread;
+    size_t size = 0;
+    int error;
+
+    while ((error = pthread_create(&thread, attributes, run, start)) ==
+               EINVAL &&
+           pthread_attr_getstacksize(attributes, &size) == 0 && size < ENOUGH &&
+           pthread_attr_setstacksize(attributes, 2 * size) == 0)
+        ;
+    return error;
+}
+
 static int
 create(pthread_attr_t *attributes, struct start *start, bool quiet)
 {
     sigset_t before;
-    pthread_t thread;
 
     if (quiet)
         os_signals_block(&before);
-    const int error = pthread_create(&thread, attributes, run, start);
+    const int error = create_large_enough(attributes, start);
 
     if (quiet)
         os_signals_set(&before);

@@ -39,7 +39,8 @@ struct deck {
     bool idle;           /* it is in the idle list; under the pool's lock */
     bool leave;          /* its thread is to end; under the pool's lock */
     unsigned index;      /* in the pool's table */
-    unsigned depth;      /* jobs that its thread runs within each other */
+    const char *stack;   /* where its thread's began when it took the deck */
+    size_t room;         /* there, for jobs within each other */
     struct meter meter;  /* its thread's */
     _Alignas(64) _Atomic uint64_t shared;
     _Alignas(64) struct wait_word bell; /* its thread sleeps here */

@@ -72,7 +72,7 @@ wake_one(struct thread_pool *pool)
 static bool
 has_place(const struct thread_pool *pool)
 {
-    const unsigned workers = atomic_load(&pool->face.workers);
+    const unsigned workers = pool_workers(pool);
 
     return pool_active(pool) < workers &&
            (atomic_load(&pool->idle_count) > 0 ||

@@ -11,9 +11,8 @@
 #include <limits.h>
 
 enum {
-    DEEPEST = 4000, /* jobs within each other, by helping */
-    LOOK_AT = 64,   /* waiting jobs, for one's child */
-    THREADS = 512   /* blocking jobs that run at the same time */
+    LOOK_AT = 64, /* waiting jobs, for one's child */
+    THREADS = 512 /* blocking jobs that run at the same time */
 };
 
 /* --- waiting and running, under the lock */
@@ -34,7 +33,7 @@ jobs_take(struct thread_pool *pool)
 
     lock_take(&pool->lock);
     if (!list_empty(&pool->ready) &&
-        atomic_load(&pool->members) <= atomic_load(&pool->face.workers)) {
+        atomic_load(&pool->members) <= pool_workers(pool)) {
         job = list_entry(pool->ready.next, weft_job, in_pool);
         leave(pool, job);
     }
@@ -85,10 +84,8 @@ run(struct deck *deck, weft_job *job, struct self *self)
     self->stop = &stop;
     atomic_store_explicit(&job->tid, self->record.tid, memory_order_relaxed);
     atomic_store_explicit(&job->slot, self->record.id, memory_order_relaxed);
-    deck->depth++;
     const int code = job->fn(&job->call.call);
 
-    deck->depth--;
     self->shield = shield;
     self->stop = stop.outer;
     self->job = job->outer;
@@ -149,6 +146,8 @@ run_blocking(weft_call *call)
     weft_job *job;
 
     self_get()->deck = deck;
+    deck->stack = __builtin_frame_address(0);
+    deck->room = pool->worker.stack_size / 2;
     while ((job = take_blocking(pool)))
         jobs_run(pool, job);
     self_get()->deck = NULL;
@@ -194,8 +193,7 @@ begin_on_member(struct thread_pool *pool, weft_job *job)
     lock_take(&pool->lock);
     list_append(&pool->ready, &job->in_pool);
     struct deck *idle = pool_take_idle(pool);
-    const bool need =
-        !idle && atomic_load(&pool->members) < atomic_load(&pool->face.workers);
+    const bool need = !idle && atomic_load(&pool->members) < pool_workers(pool);
 
     lock_give(&pool->lock);
     if (idle)
@@ -232,6 +230,14 @@ begin(weft_job *job)
     return status < 0 && take_back(pool, job) ? status : 0;
 }
 
+static void
+abandon(weft_job *job)
+{
+    weft_pool *pool = job->worker;
+
+    pool->of->give_back(pool);
+}
+
 /* --- who waits helps */
 
 static weft_job *
@@ -253,13 +259,26 @@ find(struct thread_pool *pool, weft_job *job)
 }
 
 static bool
+has_stack(const struct deck *deck)
+{
+    const char *here = __builtin_frame_address(0);
+
+    return here > deck->stack || (size_t)(deck->stack - here) < deck->room;
+}
+
+static bool
+works_for(const struct thread_pool *pool, const struct deck *deck)
+{
+    return deck && deck->pool == pool;
+}
+
+static bool
 help(weft_job *job)
 {
     struct deck *deck = self_get()->deck;
     struct thread_pool *pool = pool_of(job);
 
-    if (!deck || deck->pool != pool || deck->depth >= DEEPEST ||
-        job_has_ended(job))
+    if (!works_for(pool, deck) || job_has_ended(job) || !has_stack(deck))
         return false;
     lock_take(&pool->lock);
     weft_job *found = find(pool, job);
@@ -275,9 +294,20 @@ help(weft_job *job)
 static int
 wait_for(weft_job *job, const struct wait_terms *terms)
 {
+    struct thread_pool *pool = pool_of(job);
+    const struct deck *deck = self_get()->deck;
+
     while (terms->until > os_now() && help(job) && !job_has_ended(job))
         ;
-    return wait_while(&job->ended, 0, terms);
+    if (!works_for(pool, deck) || job_has_ended(job) || has_stack(deck))
+        return wait_while(&job->ended, 0, terms);
+    /* Its stack is full: another one helps in its place. */
+    atomic_fetch_add(&pool->extra, 1);
+    (void)member_need(pool);
+    const int status = wait_while(&job->ended, 0, terms);
+
+    atomic_fetch_sub(&pool->extra, 1);
+    return status;
 }
 
 /* --- stopping */
@@ -330,6 +360,7 @@ jobs_refuse(struct thread_pool *pool)
 
 const struct job_kind pool_job_kind = {
     .begin = begin,
+    .abandon = abandon,
     .stop = stop,
     .wait = wait_for,
     .help = help,

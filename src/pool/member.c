@@ -13,7 +13,7 @@
 static bool
 is_surplus(const struct thread_pool *pool)
 {
-    return atomic_load(&pool->members) > atomic_load(&pool->face.workers);
+    return atomic_load(&pool->members) > pool_workers(pool);
 }
 
 static bool
@@ -25,7 +25,7 @@ may_stay(const struct thread_pool *pool)
 static bool
 may_steal(const struct thread_pool *pool)
 {
-    return pool_active(pool) <= atomic_load(&pool->face.workers);
+    return pool_active(pool) <= pool_workers(pool);
 }
 
 static bool
@@ -72,7 +72,7 @@ ask_and_look(struct deck *deck)
         deck_ask(from);
         found |= deck_has_shared(from);
     }
-    return found && may_steal(pool);
+    return found && pool_active(pool) < pool_workers(pool);
 }
 
 /* Whether there is nothing to do but to wait: then it is in the idle list. */
@@ -183,6 +183,8 @@ serve(weft_call *call)
     struct thread_pool *pool = deck->pool;
 
     self_get()->deck = deck;
+    deck->stack = __builtin_frame_address(0);
+    deck->room = pool->worker.stack_size / 2;
     if (prepare(pool))
         do
             while (work(deck))
@@ -225,7 +227,7 @@ count_in(struct thread_pool *pool)
     unsigned members = atomic_load(&pool->members);
 
     do
-        if (members >= atomic_load(&pool->face.workers))
+        if (members >= pool_workers(pool))
             return false;
     while (
         !atomic_compare_exchange_weak(&pool->members, &members, members + 1));

@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    STACK = 8 << 20,       /* of a member: jobs run within each other there */
+    GUEST_ROOM = 256 << 10 /* on a stack of unknown size */
+};
+
 /* --- opening */
 
 static int
@@ -37,6 +42,8 @@ copy(struct thread_pool *pool, const weft_pool_options *options)
     const weft_worker_options *worker = &options->worker;
 
     pool->worker = *worker;
+    if (!worker->stack_size)
+        pool->worker.stack_size = STACK;
     if (worker->cpus) {
         const size_t size = worker->cpu_count * sizeof *worker->cpus;
         unsigned *cpus = malloc(size);
@@ -307,12 +314,14 @@ enter_here(struct thread_pool *pool, weft_fork_fn *fn, void *frame)
     if (!deck)
         return why_because(WEFT_ENOMEM, "weft_enter");
     self->deck = deck;
+    deck->stack = outer ? outer->stack : __builtin_frame_address(0);
+    deck->room = outer ? outer->room : GUEST_ROOM;
     if (guest)
         atomic_fetch_add(&pool->guests, 1);
     deck_ask(deck); /* the first fork looks for members */
     deck_run(deck, fn, frame);
-    if (guest)
-        atomic_fetch_sub(&pool->guests, 1);
+    if (guest && atomic_fetch_sub(&pool->guests, 1) > 1)
+        pool_shared(deck); /* its place is free, for what others share */
     self->deck = outer;
     pool_give_deck(pool, deck);
     return 0;

@@ -43,10 +43,11 @@ struct thread_pool {
     bool closing;
     char refusal[TEXT_MESSAGE]; /* read-only once `refuses` is set */
 
-    atomic_bool resting;         /* who has nothing to do ends */
-    _Atomic int refuses;         /* the status; 0 = nothing is refused */
-    _Atomic uint64_t numbered;   /* jobs */
-    _Atomic unsigned members;    /* threads that serve the pool; changed up */
+    _Atomic unsigned extra;    /* members in place of those that cannot help */
+    atomic_bool resting;       /* who has nothing to do ends */
+    _Atomic int refuses;       /* the status; 0 = nothing is refused */
+    _Atomic uint64_t numbered; /* jobs */
+    _Atomic unsigned members;  /* threads that serve the pool; changed up */
     _Atomic unsigned idle_count; /* by anybody; these two under lock */
     _Atomic unsigned guests;
     struct wait_word room;  /* changes when a waiting job begins */
@@ -62,6 +63,13 @@ static inline struct thread_pool *
 pool_of(weft_job *job)
 {
     return job->worker;
+}
+
+/* Members that there may be. */
+static inline unsigned
+pool_workers(const struct thread_pool *pool)
+{
+    return atomic_load(&pool->face.workers) + atomic_load(&pool->extra);
 }
 
 /* Members that do not sleep, and guests. */

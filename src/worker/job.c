@@ -225,6 +225,13 @@ job_ask(weft_job *job, enum job_stop reason)
         service_attend(job);
 }
 
+static void
+abandon(weft_job *job)
+{
+    if (job->of->abandon)
+        job->of->abandon(job);
+}
+
 void
 job_attend(weft_job *job)
 {
@@ -235,6 +242,7 @@ job_attend(weft_job *job)
     if (atomic_load(&job->phase) == JOB_DELAYED) {
         timer_cancel(&job->timer);
         atomic_store(&job->phase, JOB_CANCELED);
+        abandon(job);
         job_end(job);
     } else if (job->of->stop) {
         job->of->stop(job);
@@ -254,6 +262,7 @@ job_timer(struct timer *timer)
             atomic_store(&job->phase, JOB_BEGUN);
             job->outcome.status = WEFT_EFAILED;
             outcome_keep_message(&job->call, weft_why());
+            abandon(job);
             job_end(job);
         }
     } else if (atomic_load(&job->stop.asked) == 0) {

@@ -40,6 +40,8 @@ struct job_call {
 struct job_kind {
     /* Begins the job, which is READY; from any thread. What fails is undone. */
     int (*begin)(weft_job *job);
+    /* A job that was to begin later never will; may be NULL. */
+    void (*abandon)(weft_job *job);
     /* After a stop request, in the service thread; NULL: nothing more to do. */
     void (*stop)(weft_job *job);
     /* After its timer, while it runs; in the service thread. */
