@@ -70,8 +70,9 @@ kind_of(weft_kind kind)
     switch (kind) {
     case WEFT_THREAD:
         return &thread_pool_kind;
-    case WEFT_PROCESS:
     case WEFT_SERIAL:
+        return &serial_pool_kind;
+    case WEFT_PROCESS:
     case WEFT_CLUSTER:
         (void)why_set(WEFT_ENOTSUP, "pools of this kind are not built yet");
         return NULL;

@@ -34,7 +34,7 @@ struct weft_pool {
 };
 
 /* In src/pool/. */
-extern const struct pool_kind thread_pool_kind;
+extern const struct pool_kind thread_pool_kind, serial_pool_kind;
 
 /* `pool`, or for NULL the pool that the caller works for, or the default one,
  * made now. NULL: it cannot be made, with the sentence. */

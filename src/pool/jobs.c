@@ -341,8 +341,10 @@ jobs_stop(struct thread_pool *pool)
     runtime_foreach(ask, pool);
 }
 
-void
-jobs_refuse(struct thread_pool *pool)
+/* --- preparing */
+
+static void
+refuse_all(struct thread_pool *pool)
 {
     for (;;) {
         lock_take(&pool->lock);
@@ -356,6 +358,30 @@ jobs_refuse(struct thread_pool *pool)
             return;
         fail(pool, job, pool->refusal);
     }
+}
+
+bool
+jobs_prepare(struct thread_pool *pool)
+{
+    weft_job *job = NULL;
+    int status = 0;
+
+    if (!pool->prepare.fn)
+        return true;
+    status = weft_start(&job, WEFT_SERIAL, &pool->prepare);
+    if (status == 0)
+        status = weft_result(job, NULL, 0, WEFT_FOREVER);
+    if (status < 0) {
+        lock_take(&pool->lock);
+        struct text text = text_over(pool->refusal, sizeof pool->refusal);
+
+        text_add(&text, "the preparation of a worker failed: %s", weft_why());
+        pool->refuses = WEFT_EFAILED;
+        lock_give(&pool->lock);
+        refuse_all(pool);
+    }
+    weft_release(job);
+    return status == 0;
 }
 
 const struct job_kind pool_job_kind = {

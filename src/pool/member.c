@@ -151,31 +151,6 @@ member_gone(struct thread_pool *pool)
     lock_give(&pool->lock);
 }
 
-/* Whether the user's preparation has succeeded. */
-static bool
-prepare(struct thread_pool *pool)
-{
-    weft_job *job = NULL;
-    int status = 0;
-
-    if (!pool->prepare.fn)
-        return true;
-    status = weft_start(&job, WEFT_SERIAL, &pool->prepare);
-    if (status == 0)
-        status = weft_result(job, NULL, 0, WEFT_FOREVER);
-    if (status < 0) {
-        lock_take(&pool->lock);
-        struct text text = text_over(pool->refusal, sizeof pool->refusal);
-
-        text_add(&text, "the preparation of a worker failed: %s", weft_why());
-        pool->refuses = WEFT_EFAILED;
-        lock_give(&pool->lock);
-        jobs_refuse(pool);
-    }
-    weft_release(job);
-    return status == 0;
-}
-
 static int
 serve(weft_call *call)
 {
@@ -185,7 +160,7 @@ serve(weft_call *call)
     self_get()->deck = deck;
     deck->stack = __builtin_frame_address(0);
     deck->room = pool->worker.stack_size / 2;
-    if (prepare(pool))
+    if (jobs_prepare(pool))
         do
             while (work(deck))
                 ;

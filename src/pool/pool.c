@@ -81,8 +81,9 @@ pool_free(struct thread_pool *pool)
     free(pool);
 }
 
-static int
-pool_open(weft_pool **out, const weft_pool_options *options)
+int
+pool_make(weft_pool **out, const struct pool_kind *of, weft_kind kind,
+          const weft_pool_options *options)
 {
     const char *name = options->name ? options->name : "pool";
     const int status = check(options);
@@ -96,9 +97,10 @@ pool_open(weft_pool **out, const weft_pool_options *options)
             pool_free(pool);
         return why_because(WEFT_ENOMEM, "weft_pool_open");
     }
-    pool->face = (weft_pool){.of = &thread_pool_kind, .kind = WEFT_THREAD};
-    atomic_init(&pool->face.workers,
-                options->workers ? options->workers : weft_cpu_count());
+    pool->face = (weft_pool){.of = of, .kind = kind};
+    atomic_init(&pool->face.workers, kind == WEFT_SERIAL ? 0
+                                     : options->workers  ? options->workers
+                                                         : weft_cpu_count());
     pool->backlog = options->backlog;
     pool->idle_time = options->idle;
     memcpy(pool->name, name, strlen(name) + 1);
@@ -110,14 +112,20 @@ pool_open(weft_pool **out, const weft_pool_options *options)
     return 0;
 }
 
+static int
+pool_open(weft_pool **out, const weft_pool_options *options)
+{
+    return pool_make(out, &thread_pool_kind, WEFT_THREAD, options);
+}
+
 static struct thread_pool *
 thread_pool(weft_pool *pool)
 {
     return (struct thread_pool *)(void *)pool;
 }
 
-static weft_pool *
-here(void)
+weft_pool *
+pool_here(void)
 {
     const struct deck *deck = self_get()->deck;
 
@@ -143,8 +151,8 @@ try_reserve(struct thread_pool *pool, uint32_t *seen)
     return status;
 }
 
-static int
-reserve(weft_pool *face, int64_t until)
+int
+pool_reserve(weft_pool *face, int64_t until)
 {
     struct thread_pool *pool = thread_pool(face);
     const struct wait_terms terms = {
@@ -176,8 +184,8 @@ reserve(weft_pool *face, int64_t until)
     }
 }
 
-static void
-give_back(weft_pool *face)
+void
+pool_give_back(weft_pool *face)
 {
     struct thread_pool *pool = thread_pool(face);
 
@@ -213,8 +221,8 @@ resize(weft_pool *face, unsigned workers)
     return 0;
 }
 
-static void
-count(weft_pool *face, weft_pool_counts *out)
+void
+pool_count(weft_pool *face, weft_pool_counts *out)
 {
     struct thread_pool *pool = thread_pool(face);
 
@@ -255,8 +263,8 @@ wait_quiet(struct thread_pool *pool, int64_t until, bool stubborn)
 }
 
 /* Sends the threads home and waits until they have gone, or got work again. */
-static void
-rest(weft_pool *face)
+void
+pool_rest(weft_pool *face)
 {
     const struct wait_terms terms = {
         .until = OS_NEVER, .stubborn = true, .kind = SLOT_WAIT_WORK};
@@ -276,12 +284,12 @@ rest(weft_pool *face)
     }
 }
 
-static int
+int
 pool_close(weft_pool *face, int64_t until)
 {
     struct thread_pool *pool = thread_pool(face);
 
-    if (here() == face)
+    if (pool_here() == face)
         return why_set(WEFT_EDEADLK,
                        "a worker of pool '%s' would wait for "
                        "its own end",
@@ -296,7 +304,7 @@ pool_close(weft_pool *face, int64_t until)
         (void)wait_quiet(pool, OS_NEVER, true);
         (void)why_set(status, "pool '%s' had to stop what it ran", pool->name);
     }
-    rest(face);
+    pool_rest(face);
     pool_free(pool);
     return status;
 }
@@ -367,25 +375,25 @@ enter_as_job(weft_pool *pool, struct entry *entry, int64_t until)
     return status;
 }
 
-static int
-enter(weft_pool *face, weft_fork_fn *fn, void *frame, int64_t until)
+int
+pool_enter(weft_pool *face, weft_fork_fn *fn, void *frame, int64_t until)
 {
     struct thread_pool *pool = thread_pool(face);
 
-    if (here() != face && pool->prepare.fn)
+    if (pool_here() != face && pool->prepare.fn)
         return enter_as_job(face, &(struct entry){pool, fn, frame}, until);
     return enter_here(pool, fn, frame);
 }
 
 const struct pool_kind thread_pool_kind = {
     .open = pool_open,
-    .reserve = reserve,
-    .give_back = give_back,
+    .reserve = pool_reserve,
+    .give_back = pool_give_back,
     .jobs = &pool_job_kind,
     .resize = resize,
-    .count = count,
+    .count = pool_count,
     .close = pool_close,
-    .rest = rest,
-    .enter = enter,
-    .here = here,
+    .rest = pool_rest,
+    .enter = pool_enter,
+    .here = pool_here,
 };

@@ -80,6 +80,18 @@ pool_active(const struct thread_pool *pool)
            atomic_load(&pool->guests);
 }
 
+/* --- pool.c: what thread_pool_kind consists of, for serial.c too */
+
+int pool_make(weft_pool **out, const struct pool_kind *of, weft_kind kind,
+              const weft_pool_options *options);
+int pool_reserve(weft_pool *pool, int64_t until);
+void pool_give_back(weft_pool *pool);
+void pool_count(weft_pool *pool, weft_pool_counts *out);
+int pool_close(weft_pool *pool, int64_t until);
+void pool_rest(weft_pool *pool);
+int pool_enter(weft_pool *pool, weft_fork_fn *fn, void *frame, int64_t until);
+weft_pool *pool_here(void);
+
 /* --- decks.c: who has which, and who sleeps */
 
 /* A deck that nobody uses. NULL: no memory, or too many. */
@@ -108,6 +120,10 @@ void member_gone(struct thread_pool *pool);
 
 /* --- jobs.c */
 
+/* Runs the pool's preparation, if there is one. False: it failed, and the pool
+ * refuses tasks from now on. */
+bool jobs_prepare(struct thread_pool *pool);
+
 /* The next job, for a member to run; NULL = none. */
 weft_job *jobs_take(struct thread_pool *pool);
 
@@ -116,8 +132,5 @@ void jobs_run(struct thread_pool *pool, weft_job *job);
 
 /* Asks all to stop. */
 void jobs_stop(struct thread_pool *pool);
-
-/* Ends those that wait, once `refuses` is set. */
-void jobs_refuse(struct thread_pool *pool);
 
 #endif
