@@ -84,12 +84,12 @@ pool_active(const struct thread_pool *pool)
 
 int pool_make(weft_pool **out, const struct pool_kind *of, weft_kind kind,
               const weft_pool_options *options);
-int pool_reserve(weft_pool *pool, int64_t until);
-void pool_give_back(weft_pool *pool);
-void pool_count(weft_pool *pool, weft_pool_counts *out);
-int pool_close(weft_pool *pool, int64_t until);
-void pool_rest(weft_pool *pool);
-int pool_enter(weft_pool *pool, weft_fork_fn *fn, void *frame, int64_t until);
+int pool_reserve(weft_pool *face, int64_t until);
+void pool_give_back(weft_pool *face);
+void pool_count(weft_pool *face, weft_pool_counts *out);
+int pool_close(weft_pool *face, int64_t until);
+void pool_rest(weft_pool *face);
+int pool_enter(weft_pool *face, weft_fork_fn *fn, void *frame, int64_t until);
 weft_pool *pool_here(void);
 
 /* --- decks.c: who has which, and who sleeps */
