@@ -44,15 +44,27 @@ WEFT_BEGIN
  * copied before it returns. Allocates. Does not wait for the function (except
  * WEFT_SERIAL). WEFT_EINVAL (why says which field), WEFT_ENOMEM, WEFT_EAGAIN,
  * WEFT_ETHREADS, WEFT_ENOTSUP, WEFT_ESTALE, WEFT_ENOTINIMAGE, WEFT_ECLOSED (the
- * program is ending), WEFT_ECANCELED when the scope is stopping. */
+ * program is ending), WEFT_ECANCELED when the scope is stopping, WEFT_EDEADLK
+ * (a serial job after the one that its caller runs). */
 WEFT_API WEFT_MUST_CHECK int weft_start(weft_job **out, weft_kind kind,
                                         const weft_task *task);
 
-/* A job that ends when weft_keep is called: to bridge callbacks. */
+/* A job that ends when weft_keep is called: to bridge callbacks. `name` as a
+ * task's, copied; NULL = "promise". It has no worker; its record's kind is
+ * WEFT_PROMISE. weft_stop ends it at once as WEFT_ECANCELED; so does the
+ * release of its last reference, since nobody can keep it then. The exit waits
+ * for it as long as other jobs run, and then stops it. May start the library's
+ * service thread. WEFT_EINVAL, WEFT_ENOMEM, WEFT_EAGAIN, WEFT_ECLOSED. */
 WEFT_API WEFT_MUST_CHECK int weft_promise(weft_job **out, const char *name);
 
-/* Ends a promise, once: status WEFT_OK with a copy of the result, or < 0.
- * WEFT_EINVAL if it is no promise or already kept. */
+/* Ends a promise, once, from any thread: `status` is WEFT_OK, with a copy of
+ * `size` bytes of result, 0 too; or without a result one of the ways in which a
+ * job ends badly: WEFT_EFAILED, WEFT_EDIED, WEFT_ETIMEDOUT, WEFT_ECANCELED. So
+ * an outcome's status, result and result_size can be passed on as they are.
+ * Functions given to weft_on_end are called before it returns, unless the
+ * caller is such a function itself: then after that. WEFT_EINVAL if it is no
+ * promise or already kept, or for any other status; WEFT_ECANCELED if it was
+ * stopped; WEFT_ENOMEM, and it can still be kept. */
 WEFT_API int weft_keep(weft_job *promise, int status, const void *result,
                        size_t size);
 
@@ -94,8 +106,16 @@ WEFT_API int weft_kill(weft_job *job, int signal);
  * belongs to the job: do not read or close it. WEFT_EAGAIN out of fds. */
 WEFT_API int weft_fd(weft_job *job);
 
-/* Calls fn(job, context) once, when it has ended, in the thread that ended it
- * (at once, in the caller, if it has). It must not wait. WEFT_ENOMEM. */
+/* Calls fn(job, context) once, when it has ended, in the thread that ended it:
+ * a thread job's own, a promise's keeper, the service thread (whose stack has
+ * 128 KiB) for a process and for what was stopped before it began; at once, in
+ * the caller, if it has ended. Of those registered before the end each is
+ * called after the one before it. Joiners are woken first, so a slow one does
+ * not keep them, and weft_join may return before it is called; the exit waits
+ * for it. It must not wait. It may read the outcome, which counts as seen,
+ * start jobs, keep promises, register more, and release the job; the job stays
+ * valid until it returns, whoever else released it. WEFT_EINVAL, WEFT_ENOMEM.
+ */
 WEFT_API int weft_on_end(weft_job *job,
                          void (*fn)(weft_job *job, void *context),
                          void *context);

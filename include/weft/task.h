@@ -12,7 +12,8 @@ typedef enum weft_kind {
     WEFT_THREAD,  /* shares memory with the caller */
     WEFT_PROCESS, /* own memory; may crash alone */
     WEFT_SERIAL,  /* in the caller, at once, for debugging */
-    WEFT_CLUSTER  /* on other machines; pools only */
+    WEFT_CLUSTER, /* on other machines; pools only */
+    WEFT_PROMISE  /* by nobody: what weft_promise makes */
 } weft_kind;
 
 /* What a running function is given. Made by the library; may grow. */
@@ -39,8 +40,12 @@ typedef struct weft_task {
     size_t result_size; /* bytes; 0 = none, or sized while it runs */
     struct weft_scope *scope; /* the scope that it belongs to; NULL = none */
     struct weft_job *after;   /* begin when this job has succeeded; its result
-                                 is the argument if none is given */
-    weft_duration delay;      /* begin this much later */
+                                 is copied as the argument if none is given
+                                 (arg NULL, arg_size 0). If it ends otherwise
+                                 this one never begins: WEFT_ECANCELED. You may
+                                 release it at once */
+    weft_duration delay;      /* begin this much later; than the end of
+                                 `after` */
     weft_duration timeout;    /* from begin; 0 = none. Then a stop request; a
                                  process is killed after the grace */
     weft_time submit_by;      /* how long weft_submit may wait for room; zero =

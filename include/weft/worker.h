@@ -135,7 +135,7 @@ enum {
 WEFT_API const char *weft_describe(const weft_worker *worker, char *text,
                                    size_t size);
 
-/* "Thread", "Process", "Serial", "Cluster". */
+/* "Thread", "Process", "Serial", "Cluster", "Promise". */
 WEFT_API const char *weft_kind_name(weft_kind kind);
 
 /* Gives any object (lock, queue, your own) a name in views, traces and

@@ -224,10 +224,14 @@ begin(weft_job *job)
     job->number = atomic_fetch_add(&pool->numbered, 1) + 1;
     if (around && around->of == &pool_job_kind && pool_of(around) == pool)
         job->submitter = around->number;
+    job->entered = true;
     const int status =
         job->blocking ? begin_blocking(pool, job) : begin_on_member(pool, job);
 
-    return status < 0 && take_back(pool, job) ? status : 0;
+    if (status == 0 || !take_back(pool, job))
+        return 0;
+    job->entered = false;
+    return status;
 }
 
 static void

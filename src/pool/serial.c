@@ -16,6 +16,7 @@ begin(weft_job *job)
 
     if (!deck)
         return why_because(WEFT_ENOMEM, "cannot run a task");
+    job->entered = true;
     self->deck = deck; /* the pool is what the task calls NULL */
     job_keep(job);
     const int status = serial_kind.begin(job);

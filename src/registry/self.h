@@ -11,22 +11,24 @@
 struct stop;
 struct at_end;
 struct deck;
+struct to_tell;
 struct sentry;
 struct holder;
 
 /* All fields: written by the thread itself, or by who makes the block before
  * the thread runs. */
 struct self {
-    weft_worker record;    /* what weft_self returns */
-    struct slot *slot;     /* NULL when the registry is full */
-    struct stop *stop;     /* wait/stop.h; NULL: nobody can stop this thread */
-    unsigned shield;       /* depth of weft_shield */
-    int bell;              /* wait/bell.h: eventfd, -1 until first used */
-    struct sentry *sentry; /* wait/sentry.h; NULL until first used */
-    struct weft_job *job;  /* that it runs; worker/ */
-    struct at_end *at_end; /* worker/at_end.c */
-    struct deck *deck;     /* pool/: its lanes, if it works for a pool */
-    struct holder *leases; /* queue/lease.h; under its lock */
+    weft_worker record;     /* what weft_self returns */
+    struct slot *slot;      /* NULL when the registry is full */
+    struct stop *stop;      /* wait/stop.h; NULL: nobody can stop this thread */
+    unsigned shield;        /* depth of weft_shield */
+    int bell;               /* wait/bell.h: eventfd, -1 until first used */
+    struct sentry *sentry;  /* wait/sentry.h; NULL until first used */
+    struct weft_job *job;   /* that it runs; worker/ */
+    struct at_end *at_end;  /* worker/at_end.c */
+    struct deck *deck;      /* pool/: its lanes, if it works for a pool */
+    struct to_tell *ending; /* worker/on_end.c; NULL: it ends no job */
+    struct holder *leases;  /* queue/lease.h; under its lock */
     _Atomic uint32_t
         hint;       /* wait/policy.h, for words that are waited on once */
     uint32_t owner; /* what locks say while it holds them: slot->owner, or

@@ -10,10 +10,9 @@ const char *
 weft_kind_name(weft_kind kind)
 {
     static const char *const names[] = {
-        [WEFT_THREAD] = "Thread",
-        [WEFT_PROCESS] = "Process",
-        [WEFT_SERIAL] = "Serial",
-        [WEFT_CLUSTER] = "Cluster",
+        [WEFT_THREAD] = "Thread",   [WEFT_PROCESS] = "Process",
+        [WEFT_SERIAL] = "Serial",   [WEFT_CLUSTER] = "Cluster",
+        [WEFT_PROMISE] = "Promise",
     };
 
     return (unsigned)kind < sizeof names / sizeof *names ? names[kind]
@@ -37,7 +36,9 @@ add_state(struct text *text, const weft_worker *worker)
 {
     const bool ended = worker->state == WEFT_ENDED;
 
-    if (worker->tid == 0)
+    if (worker->kind == WEFT_PROMISE)
+        text_add(text, "%s", ended ? "ended" : "pending");
+    else if (worker->tid == 0)
         text_add(text, "%s", ended ? "canceled" : "initial");
     else
         text_add(text, "%s%s %d", ended ? "stopped" : "started",

@@ -4,8 +4,11 @@
 #include "os/os.h"
 #include "registry/registry.h"
 #include "wait/any.h"
+#include "worker/after.h"
+#include "worker/on_end.h"
 #include "worker/outcome.h"
 #include "worker/process.h"
+#include "worker/promise.h"
 #include "worker/runtime.h"
 #include "worker/scope.h"
 #include "worker/task.h"
@@ -40,9 +43,21 @@ copy_task(weft_job *job, const weft_task *task)
     job->daemon = task->daemon;
     job->blocking = task->blocking;
     job->scope = task->scope;
+    job->after = task->after ? job_keep(task->after) : NULL;
+    job->takes_result = !task->arg && task->arg_size == 0;
     job->parent = self_get()->record.tid;
     if (!job->worker) /* a pool's workers have masks of their own */
         os_signals_get(&job->mask);
+}
+
+static enum job_phase
+first_phase(weft_kind kind, const weft_task *task)
+{
+    if (kind == WEFT_SERIAL) /* its caller waits for all of that */
+        return JOB_READY;
+    return task->after       ? JOB_ENTERING
+           : task->delay > 0 ? JOB_DELAYED
+                             : JOB_READY;
 }
 
 weft_job *
@@ -59,9 +74,7 @@ job_new(const struct task_way *way, const weft_task *task, const char *name)
         return NULL;
     atomic_init(&job->references, 1);
     atomic_init(&job->handles, 1);
-    atomic_init(&job->phase, task->delay > 0 && kind != WEFT_SERIAL
-                                 ? JOB_DELAYED
-                                 : JOB_READY);
+    atomic_init(&job->phase, first_phase(kind, task));
     stop_cell_init(&job->stop);
     list_init(&job->live);
     list_init(&job->watches);
@@ -95,13 +108,12 @@ job_new(const struct task_way *way, const weft_task *task, const char *name)
 int
 job_launch(weft_job *job)
 {
-    int status = 0;
-
+    if (job->after && job->kind != WEFT_SERIAL)
+        return after_launch(job);
     if (atomic_load(&job->phase) != JOB_DELAYED)
         return job->of->begin(job);
     job->timed = true;
-    status = timer_set(&job->timer, weft_in(job->delay).ns);
-    return status;
+    return timer_set(&job->timer, weft_in(job->delay).ns);
 }
 
 bool
@@ -182,6 +194,8 @@ job_end(weft_job *job)
 {
     weft_outcome *outcome = &job->outcome;
 
+    if (job->of->abandon && !job->entered)
+        job->of->abandon(job);
     outcome->status = final_status(job);
     outcome->message = job->call.message ? job->call.message : "";
     if (job->call.owned)
@@ -192,15 +206,26 @@ job_end(weft_job *job)
     }
     if (job->timed)
         timer_cancel(&job->timer);
+    after_forget(job);
     /* Before the end is seen: who has joined the job finds it in its scope. */
     if (job->scope)
         scope_ended(job->scope, job);
+    (void)on_end_close(job);
+    const bool tell = job->to_call;
+
+    if (tell) /* what is called may look at a failure, so nobody reports it yet
+               */
+        weft_retain(job);
     const unsigned handles = atomic_fetch_or(&job->handles, JOB_TELLS);
 
     /* Sequentially consistent, as weft_fd's and job_watch's looks are: who
      * comes too late to be told sees that it has ended. */
     wait_post(&job->ended, 1, INT_MAX);
     tell_watchers(job);
+    if (tell) {
+        on_end_tell(job);
+        return;
+    }
     if (handles == 0)
         report_unobserved(job);
     runtime_remove(job); /* last: the exit waits for the report too */
@@ -221,32 +246,37 @@ void
 job_ask(weft_job *job, enum job_stop reason)
 {
     stop_ask(&job->stop, reason);
-    if (job->of->stop || atomic_load(&job->phase) == JOB_DELAYED)
+    if (job->of->stop || atomic_load(&job->phase) <= JOB_DELAYED)
         service_attend(job);
 }
 
 static void
-abandon(weft_job *job)
+stop_now(weft_job *job)
 {
-    if (job->of->abandon)
-        job->of->abandon(job);
+    if (after_stop(job))
+        return;
+    if (atomic_load(&job->phase) == JOB_DELAYED) {
+        timer_cancel(&job->timer);
+        atomic_store(&job->phase, JOB_CANCELED);
+        job_end(job);
+    } else if (job->of->stop) {
+        job->of->stop(job);
+    }
 }
 
 void
 job_attend(weft_job *job)
 {
+    if (atomic_exchange(&job->untold, false))
+        on_end_tell(job);
     if (job_has_ended(job) && job->of->clean)
         job->of->clean(job);
-    if (job_has_ended(job) || atomic_load(&job->stop.asked) == 0)
+    if (job_has_ended(job))
         return;
-    if (atomic_load(&job->phase) == JOB_DELAYED) {
-        timer_cancel(&job->timer);
-        atomic_store(&job->phase, JOB_CANCELED);
-        abandon(job);
-        job_end(job);
-    } else if (job->of->stop) {
-        job->of->stop(job);
-    }
+    if (atomic_load(&job->phase) == JOB_DUE)
+        after_due(job);
+    else if (atomic_load(&job->stop.asked) != 0)
+        stop_now(job);
 }
 
 void
@@ -258,13 +288,7 @@ job_timer(struct timer *timer)
         return;
     if (atomic_load(&job->phase) == JOB_DELAYED) {
         atomic_store(&job->phase, JOB_READY);
-        if (job->of->begin(job) < 0) { /* what went wrong is how it ends */
-            atomic_store(&job->phase, JOB_BEGUN);
-            job->outcome.status = WEFT_EFAILED;
-            outcome_keep_message(&job->call, weft_why());
-            abandon(job);
-            job_end(job);
-        }
+        job_begin_late(job);
     } else if (atomic_load(&job->stop.asked) == 0) {
         job_ask(job, JOB_STOP_TIMEOUT);
     } else if (job->of->timer) {
@@ -289,7 +313,7 @@ weft_kill(weft_job *job, int signal)
         return why_set(WEFT_EINVAL, "weft_kill: job is NULL");
     if (!job->of->kill)
         return why_set(WEFT_ENOTSUP, "a %s cannot be killed, only stopped",
-                       job->kind == WEFT_THREAD ? "thread" : "serial job");
+                       outcome_kind_word(job->kind));
     return job->of->kill(job, signal);
 }
 
@@ -408,9 +432,11 @@ job_free(weft_job *job)
 {
     if (job->of->free)
         job->of->free(job);
+    after_forget(job); /* if it has never been started */
     if (job->fd >= 0)
         os_close(job->fd);
     free(job->text);
+    free(job->argument);
     free(job->call.owned);
     if (job->call.message != job->call.space)
         free(job->call.message);
@@ -448,10 +474,14 @@ weft_release(weft_job *job)
 {
     if (!job)
         return;
-    if (atomic_fetch_sub(&job->handles, 1) == (JOB_TELLS | 1)) {
+    const unsigned before = atomic_fetch_sub(&job->handles, 1);
+
+    if (before == (JOB_TELLS | 1)) {
         while (!job_has_ended(job))
             os_pause(); /* it is just being posted */
         report_unobserved(job);
+    } else if (before == 1 && job->kind == WEFT_PROMISE) {
+        promise_abandon(job);
     }
     job_drop(job);
 }

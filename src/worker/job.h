@@ -21,7 +21,8 @@ struct task_way;
 /* Reasons in a job's stop word. */
 enum job_stop {
     JOB_STOP_ASKED = 1,
-    JOB_STOP_TIMEOUT = 2
+    JOB_STOP_TIMEOUT = 2,
+    JOB_STOP_ABANDONED = 4 /* a promise that nobody can keep any more */
 };
 
 /* What a running function's call leads to. */
@@ -40,8 +41,14 @@ struct job_call {
 struct job_kind {
     /* Begins the job, which is READY; from any thread. What fails is undone. */
     int (*begin)(weft_job *job);
-    /* A job that was to begin later never will; may be NULL. */
+    /* In job_end, for a job that `begin` never began; may be NULL. */
     void (*abandon)(weft_job *job);
+    /* Begins it if nothing needs to be made for that, else says false: for who
+     * has just ended the job before it. NULL: never. */
+    bool (*begin_at_once)(weft_job *job);
+    /* Makes a copy of these bytes the argument of a job that has not begun;
+     * NULL: the job keeps it in memory of its own. */
+    int (*give)(weft_job *job, const void *bytes, size_t size);
     /* After a stop request, in the service thread; NULL: nothing more to do. */
     void (*stop)(weft_job *job);
     /* After its timer, while it runs; in the service thread. */
@@ -60,11 +67,23 @@ struct job_kind {
     void (*free)(weft_job *job);    /* what the kind keeps; may be NULL */
 };
 
-/*   DELAYED -> READY, CANCELED   the service thread, which alone launches and
- *                                cancels delayed jobs
- *   READY -> BEGUN, CANCELED     who runs it
- * So no two ever race. Others read it as a hint. */
+/*   ENTERING -> WAITING          who starts it; the service leaves it alone
+ *   WAITING -> READY             who has ended the job before it, or the
+ *                                starter, who found that ended
+ *   WAITING -> CANCELED          the same, or the service thread for a stop
+ *   DUE -> DELAYED               the service thread
+ *   DUE, DELAYED -> READY, CANCELED
+ *                                the service thread, which alone launches and
+ *                                cancels these
+ *   READY -> DUE                 who made it READY and cannot begin it at once
+ *   READY -> BEGUN, CANCELED     who runs it; a promise: who keeps it, or the
+ *                                service thread
+ * Those out of WAITING, and a promise's, are by compare-and-swap; in all others
+ * no two ever race. Others read it as a hint. */
 enum job_phase {
+    JOB_ENTERING, /* it will wait, but is not ready to be told */
+    JOB_WAITING,  /* for job->after */
+    JOB_DUE,      /* that has ended; the service is to go on */
     JOB_DELAYED,
     JOB_READY,
     JOB_BEGUN,
@@ -72,6 +91,14 @@ enum job_phase {
 };
 
 #define JOB_TELLS 0x80000000u
+
+/* What is to be called when a job has ended. */
+struct on_end {
+    void (*fn)(weft_job *job, void *context);
+    void *context;
+    struct on_end *next;
+    bool user; /* the program's function, in a block of its own */
+};
 
 struct weft_job {
     _Atomic unsigned references; /* what keeps the memory; handles included */
@@ -99,14 +126,28 @@ struct weft_job {
 
     struct lock lock;
     struct list watches; /* under lock */
-    int fd;              /* under lock; -1 until asked for */
-    char *text;          /* under lock; NULL until asked for */
+
+    _Atomic(struct on_end *) on_end; /* worker/on_end.c */
+    struct on_end *to_call;          /* by who ends it */
+    weft_job *next_to_tell;          /* in the ending thread's queue */
+    atomic_bool untold; /* the service thread is to call what is to be called */
+    _Atomic(const struct self *) teller; /* who calls it */
+
+    weft_job *after; /* a reference until it begins; NULL = none */
+    struct on_end follow;
+    bool takes_result; /* of `after`, as its argument */
+    int64_t due;       /* written before DUE, read in it */
+    char *argument;    /* that it took */
+
+    int fd;     /* under lock; -1 until asked for */
+    char *text; /* under lock; NULL until asked for */
 
     /* A pool's, under its lock. */
     struct list in_pool; /* that it waits in */
     uint64_t number;     /* in the pool, from 1 */
     uint64_t submitter;  /* the number of the job that submitted it; 0 = none */
     bool blocking;       /* of the task */
+    bool entered;        /* it was given to the pool's workers */
 
     weft_scope *scope; /* NULL = none */
     struct list in_scope;
@@ -138,6 +179,17 @@ job_only_waits(const weft_job *job)
     return atomic_load_explicit(&job->phase, memory_order_relaxed) == JOB_READY;
 }
 
+/* Whether nothing of the library's is under way that will end it: it waits for
+ * another job, or for somebody to keep it. */
+static inline bool
+job_is_pending(const weft_job *job)
+{
+    const uint32_t phase = atomic_load(&job->phase);
+
+    return phase <= JOB_WAITING ||
+           (job->kind == WEFT_PROMISE && phase == JOB_READY);
+}
+
 static inline bool
 job_has_ended(const weft_job *job)
 {
@@ -154,6 +206,11 @@ int job_launch(weft_job *job);
 /* Whether a READY job was asked to stop: then it is CANCELED, and only job_end
  * is left to do. By who would run it, as the next. */
 bool job_is_canceled(weft_job *job);
+
+/* Begins a READY job that could not begin at its start: what goes wrong is how
+ * it ends. The second: it has. */
+void job_begin_late(weft_job *job);
+void job_cannot_begin(weft_job *job);
 
 /* READY -> BEGUN; its time, and its timeout, began at `when`. */
 void job_begun(weft_job *job, int64_t when);

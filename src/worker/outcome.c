@@ -24,6 +24,7 @@ outcome_kind_word(weft_kind kind)
 {
     return kind == WEFT_THREAD    ? "thread"
            : kind == WEFT_PROCESS ? "process"
+           : kind == WEFT_PROMISE ? "promise"
                                   : "serial job";
 }
 
@@ -80,6 +81,20 @@ add_failure(struct text *text, const weft_outcome *outcome)
         text_add(text, " failed with code %d", outcome->code);
 }
 
+/* A message without a beginning says why there was none. */
+static void
+add_stop(struct text *text, const weft_job *job)
+{
+    const char *message = job->outcome.message;
+
+    if (!*message || atomic_load(&job->phase) != JOB_CANCELED)
+        text_add(text, " was stopped");
+    else
+        text_add(text, " %s: %s",
+                 job->kind == WEFT_PROMISE ? "was never kept" : "never began",
+                 message);
+}
+
 static void
 write_text(const weft_job *job, char *out, size_t size)
 {
@@ -87,6 +102,11 @@ write_text(const weft_job *job, char *out, size_t size)
     struct text text = text_over(out, size);
 
     add_worker(&text, job);
+    if (job->kind == WEFT_PROMISE && outcome->status < 0 &&
+        outcome->status != WEFT_ECANCELED) {
+        text_add(&text, " failed: %s", weft_status_text(outcome->status));
+        return;
+    }
     switch (outcome->status) {
     case WEFT_OK:
         text_add(&text, " ended");
@@ -98,7 +118,7 @@ write_text(const weft_job *job, char *out, size_t size)
         text_add(&text, " exceeded its timeout");
         break;
     case WEFT_ECANCELED:
-        text_add(&text, " was stopped");
+        add_stop(&text, job);
         break;
     default:
         add_failure(&text, outcome);

@@ -476,6 +476,7 @@ process_slots(weft_job *job)
 
 const struct job_kind process_kind = {
     .begin = process_begin,
+    .give = process_give,
     .stop = process_stop,
     .timer = process_timer,
     .kill = process_kill,

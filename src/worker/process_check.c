@@ -16,7 +16,7 @@ check_method(const weft_task *task, weft_method method)
     case WEFT_ZYGOTE:
         return 0;
     case WEFT_FORK:
-        return task->delay > 0
+        return task->delay > 0 || task->after
                    ? why_set(WEFT_ENOTSUP, "WEFT_FORK cannot be delayed: the "
                                            "copy is made by the caller")
                    : 0;

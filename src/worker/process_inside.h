@@ -75,6 +75,9 @@ int process_make(struct process *process);
  * worker's death. */
 int process_confirm(weft_job *job);
 
+/* The argument of a job that has not begun, known only now. */
+int process_give(weft_job *job, const void *arg, size_t size);
+
 /* Gives back what only the start needs. */
 void process_close_early(struct process *process);
 

@@ -176,7 +176,7 @@ fill_request(struct process *process, const weft_job *job,
     int status = image_refer(task->fn, &request->fn);
 
     if (status == 0)
-        status = context_capture(request, task->worker, task->delay > 0,
+        status = context_capture(request, task->worker, process->late,
                                  environment, &process->rights);
     if (process->method == WEFT_ZYGOTE && !zygote_has_image(&request->fn))
         request->confirm = true; /* it will have to be loaded */
@@ -307,9 +307,49 @@ process_prepare(weft_job *job, const weft_task *task)
     process->capture.from = process->capture.to = -1;
     process->place = -1;
     process->method = task->worker ? task->worker->method : WEFT_METHOD_DEFAULT;
-    process->late = task->delay > 0;
+    process->late = task->delay > 0 || task->after;
     job->worker = process;
     return prepare(process, job, task);
+}
+
+/* The strings move behind the argument, so all of it is made anew. */
+static int
+replace_argument(struct process *process, const void *arg, size_t size)
+{
+    struct wire_request *request = &process->request;
+    const struct process was = *process;
+    const weft_task task = {.arg_size = size,
+                            .result_size = request->result_size};
+    int status = check_memory(&task);
+
+    if (status < 0)
+        return status;
+    request->arg_size = size;
+    request->result_room = room_for_result(request);
+    process->share_fd = -1;
+    status = map_share(process, &task);
+    if (status < 0) {
+        if (process->share_fd >= 0)
+            os_close(process->share_fd);
+        *process = was;
+        return status;
+    }
+    put(put(process->share + WIRE_ARG_AT, arg, size),
+        was.share + wire_environment_at(&was.request),
+        request->environment_size + request->writable_size);
+    os_unmap(was.share, was.size);
+    os_close(was.share_fd);
+    return 0;
+}
+
+int
+process_give(weft_job *job, const void *arg, size_t size)
+{
+    lock_take(&job->lock);
+    const int status = replace_argument(process_of(job), arg, size);
+
+    lock_give(&job->lock);
+    return status;
 }
 
 /* --- making it */

@@ -199,18 +199,45 @@ runtime_threads(void)
 
 /* --- the end */
 
-struct search {
-    bool daemons;
-    weft_job *found; /* a reference */
-};
-
-static void
-find(weft_job *job, void *context)
+/* What the caller itself holds up cannot be waited for: a job that it runs, or
+ * one whose end it is telling. */
+static bool
+waits_for_me(const weft_job *job)
 {
-    struct search *search = context;
+    return job->daemon || job_is_mine(job) ||
+           atomic_load(&job->teller) == self_get();
+}
 
-    if (!search->found && job->daemon == search->daemons && !job_is_mine(job))
-        search->found = job_keep(job);
+/* A job to wait for, with a reference. A job that waits follows the one that it
+ * waits for, which was started before it and so is found first. */
+static weft_job *
+find(bool pending)
+{
+    weft_job *found = NULL;
+
+    lock_take(&runtime.lock);
+    list_foreach (at, &runtime.jobs) {
+        weft_job *job = list_entry(at, weft_job, live);
+
+        if (job_is_pending(job) == pending && !waits_for_me(job)) {
+            found = job_keep(job);
+            break;
+        }
+    }
+    lock_give(&runtime.lock);
+    return found;
+}
+
+/* Nothing runs any more that could bring about the end of those that are left:
+ * so that is now. */
+static weft_job *
+find_last(void)
+{
+    weft_job *job = find(true);
+
+    if (job)
+        job_ask(job, JOB_STOP_ASKED);
+    return job;
 }
 
 struct stragglers {
@@ -223,7 +250,7 @@ name_one(weft_job *job, void *context)
 {
     struct stragglers *all = context;
 
-    if (job->daemon || job_is_mine(job))
+    if (waits_for_me(job) || job_is_pending(job))
         return;
     text_add(&all->text, "%s%s '%s' (%d)", all->count++ ? ", " : "",
              outcome_kind_word(job->kind), job->name, atomic_load(&job->tid));
@@ -259,19 +286,20 @@ join_all(void)
     bool named = false;
 
     for (;;) {
-        struct search search = {.daemons = false};
+        weft_job *job = find(false);
 
-        runtime_foreach(find, &search);
-        if (!search.found)
+        if (!job)
+            job = find_last();
+        if (!job)
             return;
-        if (!named && job_wait(search.found, late, true) < 0) {
+        if (!named && job_wait(job, late, true) < 0) {
             name_stragglers();
             named = true;
         }
-        (void)job_wait(search.found, OS_NEVER, true);
-        if (runtime_has(search.found)) /* its failure is being reported */
+        (void)job_wait(job, OS_NEVER, true);
+        if (runtime_has(job)) /* its end is being told, or its failure */
             (void)wait_sleep(os_now() + 100000);
-        job_drop(search.found);
+        job_drop(job);
     }
 }
 
@@ -340,6 +368,8 @@ runtime_forked(const char *name, int parent)
     runtime.options = options;
     list_init(&runtime.jobs);
     heap_forked(name != NULL);
+    if (self_here)
+        self_here->ending = NULL;
     runtime_copied();
     if (!name)
         return;

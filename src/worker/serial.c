@@ -2,6 +2,7 @@
 
 #include "base/why.h"
 #include "os/os.h"
+#include "worker/after.h"
 #include "worker/at_end.h"
 #include "worker/options.h"
 
@@ -24,9 +25,11 @@ run(weft_job *job, struct self *self)
     self->at_end = NULL;
     atomic_store(&job->tid, self->record.tid);
     atomic_store(&job->slot, self->record.id);
-    if (job->delay > 0)
+    const bool may = after_wait(job);
+
+    if (may && job->delay > 0)
         (void)weft_sleep(weft_in(job->delay));
-    if (!job_is_canceled(job)) {
+    if (may && !job_is_canceled(job)) {
         job_begun(job, os_now());
         const int code = job->fn(&job->call.call);
 
@@ -57,6 +60,11 @@ serial_check(const weft_task *task)
 {
     const weft_worker_options *options = task->worker;
 
+    if (task->after && job_is_mine(task->after))
+        return why_set(WEFT_EDEADLK,
+                       "'%s' would wait for its own end: a serial job after it "
+                       "runs inside it",
+                       task->after->name);
     if (options && (options->stack_size || options->cpus || options->fresh ||
                     options_for_processes(options)))
         return why_set(WEFT_ENOTSUP,

@@ -351,6 +351,13 @@ service_attend(struct weft_job *job)
         os_event_ring(service.bell);
 }
 
+void
+service_hurry(struct weft_job *job)
+{
+    (void)push(job);
+    os_event_ring(service.bell);
+}
+
 int
 service_watch(int fd, struct weft_job *job)
 {
@@ -397,8 +404,8 @@ service_unwatch_output(int fd)
 
 /* In the thread itself, which a hook of the program may be running in, nothing
  * needs to be held. */
-static bool
-is_service(void)
+bool
+service_is_here(void)
 {
     return self_here && self_here == atomic_load(&service.self);
 }
@@ -408,7 +415,7 @@ service_call(void (*fn)(void *context), void *context)
 {
     const struct wait_terms terms = {.until = OS_NEVER, .stubborn = true};
 
-    if (is_service()) {
+    if (service_is_here()) {
         fn(context);
         return;
     }
@@ -426,14 +433,14 @@ service_call(void (*fn)(void *context), void *context)
 void
 service_hold(void)
 {
-    if (!is_service())
+    if (!service_is_here())
         lock_take(&service.still);
 }
 
 void
 service_go_on(void)
 {
-    if (!is_service())
+    if (!service_is_here())
         lock_give(&service.still);
 }
 

@@ -1,6 +1,7 @@
 /* The library's own thread, one a process, made at first need: it watches the
- * ends of processes and the clock, and never runs a user's function. It and
- * weft's idle threads do not count where "single-threaded" is asked. */
+ * ends of processes and the clock. Of the program's own functions it calls only
+ * those that were given to weft_on_end. It and weft's idle threads do not count
+ * where "single-threaded" is asked. */
 #ifndef WORKER_SERVICE_H
 #define WORKER_SERVICE_H
 
@@ -17,6 +18,13 @@ bool service_runs(void);
 /* Has job_attend called with the job, soon, in the service thread. Signal-safe.
  * The service must have been started. */
 void service_attend(struct weft_job *job);
+
+/* The same also if it has been asked for already by who leaves it to the next
+ * time that the service wakes. */
+void service_hurry(struct weft_job *job);
+
+/* Whether the caller is the service thread. */
+bool service_is_here(void);
 
 /* Has process_ready called with the job when the descriptor gets readable. The
  * job must keep a reference for it, to be given back by service_unwatch. */

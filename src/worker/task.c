@@ -24,22 +24,6 @@ refuse(const char *field)
 }
 
 static int
-check_later(const weft_task *task)
-{
-    const struct {
-        bool set;
-        const char *name;
-    } later[] = {
-        {task->after, "task.after"},
-    };
-
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-        if (later[i].set)
-            return refuse(later[i].name);
-    return 0;
-}
-
-static int
 check_values(const weft_task *task)
 {
     const char *fault = task->name ? text_name_fault(task->name) : NULL;
@@ -74,6 +58,8 @@ check_kind(weft_kind kind, const weft_task *task)
         return process_check(task);
     case WEFT_SERIAL:
         return serial_check(task);
+    case WEFT_PROMISE:
+        break;
     case WEFT_CLUSTER:
         return why_set(WEFT_ENOTSUP,
                        "a cluster takes tasks through a pool only");
@@ -86,8 +72,6 @@ task_check(weft_kind kind, const weft_task *task, bool pool)
 {
     int status = check_values(task);
 
-    if (status == 0)
-        status = check_later(task);
     if (status == 0 && pool && task->worker)
         return why_set(WEFT_EINVAL, "task.worker is for weft_start; a pool's "
                                     "workers are made by its own options");
@@ -101,7 +85,7 @@ prepare(weft_job *job, const weft_task *task)
 {
     int status = 0;
 
-    if (task->delay > 0 || task->timeout > 0)
+    if (task->delay > 0 || task->timeout > 0 || task->after)
         status = service_start();
     if (status == 0 && job->of == &thread_kind)
         status = thread_prepare(job, task);

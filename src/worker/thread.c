@@ -17,6 +17,7 @@
 #include "wait/certificate.h"
 #include "worker/at_end.h"
 #include "worker/meter.h"
+#include "worker/on_end.h"
 #include "worker/options.h"
 
 #include <weft/status.h>
@@ -181,10 +182,13 @@ run_job(struct thread *thread)
         job_begun(job, os_now());
         run_function(thread, job);
     }
-    /* On the stack first, so that the joiner's next start finds it there. But a
-     * failure may be reported, and the program's hook is not to wait for a job
-     * that only this thread could run. */
-    const bool first = !thread->single && job->outcome.status == WEFT_OK;
+    /* On the stack first, so that the joiner's next start finds it there, and
+     * the job that is to begin after this one. But a failure may be reported,
+     * and what the program has called then, or by weft_on_end, is not to hold
+     * up a job that only this thread could run. */
+    const bool calls = on_end_close(job);
+    const bool first =
+        !thread->single && !calls && job->outcome.status == WEFT_OK;
 
     hide(&thread->self);
     if (first)
@@ -356,6 +360,16 @@ thread_begin(weft_job *job)
     return 0;
 }
 
+static bool
+thread_begin_at_once(weft_job *job)
+{
+    struct thread *thread = job->worker ? NULL : idle_pop();
+
+    if (thread)
+        give_to_idle(job, thread);
+    return thread;
+}
+
 static void
 thread_free(weft_job *job)
 {
@@ -365,6 +379,7 @@ thread_free(weft_job *job)
 
 const struct job_kind thread_kind = {
     .begin = thread_begin,
+    .begin_at_once = thread_begin_at_once,
     .free = thread_free,
 };
 

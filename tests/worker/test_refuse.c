@@ -247,13 +247,10 @@ END_TEST
 
 START_TEST(a_field_of_a_task_that_is_not_built_yet_is_refused)
 {
-    weft_job *job = must_run(WEFT_THREAD, &(weft_task){.fn = do_nothing});
-
     const struct {
         weft_task task;
         const char *name;
     } lines[] = {
-        {{.fn = never, .after = job}, "after"},
         {{.fn = never, .submit_by = {1}}, "submit_by"},
         {{.fn = never, .submit_by = WEFT_FOREVER}, "submit_by"},
         {{.fn = never, .retries = 1}, "retries"},
@@ -264,7 +261,6 @@ START_TEST(a_field_of_a_task_that_is_not_built_yet_is_refused)
         expect(KIND, &lines[i].task, WEFT_ENOTSUP, lines[i].name);
         expect(WEFT_SERIAL, &lines[i].task, WEFT_ENOTSUP, lines[i].name);
     }
-    weft_release(job);
 }
 
 END_TEST
@@ -298,27 +294,6 @@ START_TEST(what_only_a_process_can_have_is_refused)
         expect(WEFT_THREAD, &task, WEFT_ENOTSUP, lines[i].name);
         expect(WEFT_SERIAL, &task, WEFT_ENOTSUP, "worker");
     }
-}
-
-END_TEST
-
-static void
-on_end(weft_job *job, void *context)
-{
-    (void)job;
-    (void)context;
-}
-
-START_TEST(a_call_that_is_not_built_yet_is_refused)
-{
-    weft_job *job = must_run(KIND, &(weft_task){.fn = do_nothing});
-    weft_job *promise = NULL;
-
-    expect_refused(weft_promise(&promise, "p"), WEFT_ENOTSUP, "weft_promise");
-    expect_refused(weft_keep(job, 0, NULL, 0), WEFT_ENOTSUP, "weft_keep");
-    expect_refused(weft_on_end(job, on_end, NULL), WEFT_ENOTSUP, "weft_on_end");
-    ck_assert_ptr_null(promise);
-    weft_release(job);
 }
 
 END_TEST
@@ -407,7 +382,6 @@ add_unsupported(Suite *suite)
     tcase_add_test(tcase, a_cluster_takes_no_started_job);
     add_for_kinds(tcase, a_field_of_a_task_that_is_not_built_yet_is_refused);
     tcase_add_test(tcase, what_only_a_process_can_have_is_refused);
-    add_for_kinds(tcase, a_call_that_is_not_built_yet_is_refused);
     tcase_add_test(tcase, an_option_of_init_that_cannot_be_is_refused);
     tcase_add_test(tcase, a_source_that_is_not_one_thing_is_refused);
 }
