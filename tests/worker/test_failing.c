@@ -481,6 +481,71 @@ the_heap(void)
     return either(status, finish(job));
 }
 
+static void
+pass_on(weft_job *job, void *context)
+{
+    const weft_outcome *outcome = weft_outcome_of(job);
+    weft_job *promise = context;
+
+    if (note(weft_keep(promise, outcome->status, outcome->result,
+                       outcome->result_size)) == WEFT_ENOMEM)
+        child_expect(weft_keep(promise, WEFT_EFAILED, NULL, 0) == 0);
+    weft_release(promise);
+}
+
+/* A promise that a function keeps when a job has ended, and one that nobody
+ * does. */
+static int
+a_promise(void)
+{
+    weft_job *promise = NULL, *lost = NULL, *job = NULL;
+    int number = 21, result = 0;
+    int status = note(weft_promise(&promise, "answer"));
+
+    if (status < 0)
+        return status;
+    status = either(status, note(weft_promise(&lost, "lost")));
+    weft_release(lost);
+    const int started =
+        start(&job, WEFT_THREAD,
+              &(weft_task){
+                  .fn = twice, WEFT_ARG(number), .result_size = sizeof result});
+    int asked = started;
+
+    if (started == 0)
+        asked = note(weft_on_end(job, pass_on, weft_retain(promise)));
+    if (asked < 0) {
+        if (started == 0)
+            weft_release(promise); /* the one that pass_on did not get */
+        child_expect(weft_stop(promise) == 0);
+    }
+    status = either(status, either(asked, finish(job)));
+    const int end = finish(promise);
+
+    return either(status, end);
+}
+
+/* What cannot begin fails, or is canceled with what it was to follow. */
+static int
+a_sequence(void)
+{
+    static const weft_kind order[] = {WEFT_PROCESS, WEFT_THREAD, WEFT_PROCESS};
+    weft_job *jobs[3] = {NULL};
+    int number = 21, status = 0;
+
+    for (int i = 0; i < 3 && status == 0; i++)
+        status = start(&jobs[i], order[i],
+                       &(weft_task){.fn = twice,
+                                    .arg = i ? NULL : &number,
+                                    .arg_size = i ? 0 : sizeof number,
+                                    .after = i ? jobs[i - 1] : NULL,
+                                    .delay = i == 2 ? WEFT_MS : 0,
+                                    .result_size = sizeof number});
+    for (int i = 0; i < 3; i++)
+        status = either(status, finish(jobs[i]));
+    return status;
+}
+
 static const struct scenario {
     const char *name;
     int (*run)(void);
@@ -501,6 +566,8 @@ static const struct scenario {
     {"a descriptor", a_descriptor},
     {"a pipe", a_pipe},
     {"the heap", the_heap},
+    {"a promise", a_promise},
+    {"a sequence", a_sequence},
 };
 
 /* --- one run, in a process of its own */
