@@ -64,8 +64,9 @@ set_hooks(void)
 
 /* --- opening */
 
+/* NULL, with *status: there are no such pools. */
 static const struct pool_kind *
-kind_of(weft_kind kind)
+kind_of(weft_kind kind, int *status)
 {
     switch (kind) {
     case WEFT_THREAD:
@@ -74,10 +75,13 @@ kind_of(weft_kind kind)
         return &serial_pool_kind;
     case WEFT_PROCESS:
     case WEFT_CLUSTER:
-        (void)why_set(WEFT_ENOTSUP, "pools of this kind are not built yet");
+        *status = why_set(WEFT_ENOTSUP, "pools of %s are not built yet",
+                          kind == WEFT_PROCESS ? "processes" : "machines");
         return NULL;
+    case WEFT_PROMISE:
+        break;
     }
-    (void)why_set(WEFT_EINVAL, "there is no kind %d", (int)kind);
+    *status = why_set(WEFT_EINVAL, "there are no pools of kind %d", (int)kind);
     return NULL;
 }
 
@@ -133,17 +137,17 @@ weft_pool_open(weft_pool **out, weft_kind kind,
                const weft_pool_options *options)
 {
     static const weft_pool_options defaults;
-    const struct pool_kind *of = kind_of(kind);
+    int status = 0;
 
     if (!out)
         return why_set(WEFT_EINVAL, "weft_pool_open: out is NULL");
     *out = NULL;
-    if (!of)
-        return (unsigned)kind > WEFT_CLUSTER ? WEFT_EINVAL : WEFT_ENOTSUP;
+    const struct pool_kind *of = kind_of(kind, &status);
+
     if (!options)
         options = &defaults;
-    const int status = check_options(kind, options);
-
+    if (status == 0)
+        status = check_options(kind, options);
     if (status < 0)
         return status;
     runtime_open();
