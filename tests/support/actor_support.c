@@ -3,9 +3,11 @@
 #include "registry/registry.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -24,6 +26,35 @@ actors_make(void)
     common_make();
     actors = support_share(ACTORS * sizeof *actors);
     count = 0;
+}
+
+static struct {
+    pid_t owner;
+    int ends[2];
+} passage;
+
+void
+actors_make_pipe(void)
+{
+    passage.owner = getpid();
+    ck_assert_int_eq(pipe2(passage.ends, O_CLOEXEC), 0);
+}
+
+int
+actors_pipe(int end)
+{
+    static int own[2] = {-1, -1};
+    char path[64];
+
+    if (getpid() == passage.owner)
+        return passage.ends[end];
+    if (own[end] < 0) { /* its worker inherits no descriptors */
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)passage.owner,
+                 passage.ends[end]);
+        own[end] = open(path, (end ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+    }
+    child_expect(own[end] >= 0);
+    return own[end];
 }
 
 /* Not by weft, which is what is tested. */

@@ -27,6 +27,11 @@ struct actor {
 /* Readies `common` and room for the actors. Before the first start. */
 void actors_make(void);
 
+/* A pipe, made with them: its end (0 reads, 1 writes) as a descriptor of the
+ * calling process, an actor's or the test's. */
+void actors_make_pipe(void);
+int actors_pipe(int end);
+
 struct actor *actor_start(weft_kind kind, const char *name);
 
 /* Tells it what to do; waits for its result. Or both. */
