@@ -28,17 +28,15 @@ enum {
 
 /* --- The mutexes; each on a cache line of its own */
 
-static struct {
+struct pair {
     _Alignas(128) weft_mutex weft;
     _Alignas(128) pthread_mutex_t peer;
     _Alignas(128) int64_t counter; /* under the one that is measured */
-} plain = {.peer = PTHREAD_MUTEX_INITIALIZER};
+};
 
-/* In memory that another process could map. */
-static struct shared {
-    _Alignas(128) weft_mutex weft;
-    _Alignas(128) pthread_mutex_t peer;
-} * shared;
+static struct pair plain = {.peer = PTHREAD_MUTEX_INITIALIZER};
+static struct pair own[THREADS]; /* one for each thread */
+static struct pair *shared;      /* in memory that another process could map */
 
 static void
 open_shared(void)
@@ -57,18 +55,25 @@ open_shared(void)
     pthread_mutexattr_destroy(&attributes);
 }
 
+static void
+open_own(void)
+{
+    for (int i = 0; i < THREADS; i++)
+        pthread_mutex_init(&own[i].peer, NULL);
+}
+
 /* --- Uncontended: one thread */
 
 static double
 alone_weft(const void *mutex, int64_t span)
 {
     struct bench_run run = bench_run(span);
-    weft_mutex *own = (weft_mutex *)(uintptr_t)mutex;
+    weft_mutex *it = (weft_mutex *)(uintptr_t)mutex;
 
     while (bench_goes_on(&run))
         for (int k = 0; k < BATCH; k++) {
-            weft_mutex_lock(own);
-            weft_mutex_unlock(own);
+            weft_mutex_lock(it);
+            weft_mutex_unlock(it);
         }
     return bench_cost(&run, BATCH);
 }
@@ -77,21 +82,23 @@ static double
 alone_pthread(const void *mutex, int64_t span)
 {
     struct bench_run run = bench_run(span);
-    pthread_mutex_t *own = (pthread_mutex_t *)(uintptr_t)mutex;
+    pthread_mutex_t *it = (pthread_mutex_t *)(uintptr_t)mutex;
 
     while (bench_goes_on(&run))
         for (int k = 0; k < BATCH; k++) {
-            pthread_mutex_lock(own);
-            pthread_mutex_unlock(own);
+            pthread_mutex_lock(it);
+            pthread_mutex_unlock(it);
         }
     return bench_cost(&run, BATCH);
 }
 
 static void
 compare_alone(const char *name, struct bench_entry ours,
-              struct bench_entry peer, double promise)
+              struct bench_entry peer, int hogs, double promise)
 {
-    const struct bench_group group = {.title = name, .pin = 1};
+    /* Beside others it is not pinned: they would only share the CPU. */
+    const struct bench_group group = {
+        .title = name, .pin = hogs == 0, .hogs = hogs};
     struct bench_entry entries[] = {ours, peer};
     char row[64];
 
@@ -104,10 +111,17 @@ compare_alone(const char *name, struct bench_entry ours,
 
 /* --- Contended: each thread takes it as often as it can */
 
+enum which {
+    PLAIN,
+    SHARED,
+    OWN /* uncontended, in each thread */
+};
+
 struct crowd {
     bool weft;
     unsigned threads;
     bool apart; /* one pinned on each CPU */
+    enum which which;
 };
 
 struct member {
@@ -132,10 +146,23 @@ go_apart(const struct crowd *crowd, int nth)
         bench_pin(nth % (int)bench_cpus());
 }
 
-static void
-count_one(struct member *member)
+static struct pair *
+pair_of(const struct member *member)
 {
-    plain.counter++;
+    switch (member->crowd->which) {
+    case SHARED:
+        return shared;
+    case OWN:
+        return &own[member->nth];
+    default:
+        return &plain;
+    }
+}
+
+static void
+count_one(struct member *member, struct pair *pair)
+{
+    pair->counter++;
     atomic_store_explicit(
         &member->taken,
         atomic_load_explicit(&member->taken, memory_order_relaxed) + 1,
@@ -143,21 +170,22 @@ count_one(struct member *member)
 }
 
 static void *
-contend(void *own)
+contend(void *memory)
 {
-    struct member *member = own;
+    struct member *member = memory;
     const bool weft = member->crowd->weft;
+    struct pair *pair = pair_of(member);
 
     go_apart(member->crowd, member->nth);
     while (!atomic_load_explicit(&finished, memory_order_relaxed))
         if (weft) {
-            weft_mutex_lock(&plain.weft);
-            count_one(member);
-            weft_mutex_unlock(&plain.weft);
+            weft_mutex_lock(&pair->weft);
+            count_one(member, pair);
+            weft_mutex_unlock(&pair->weft);
         } else {
-            pthread_mutex_lock(&plain.peer);
-            count_one(member);
-            pthread_mutex_unlock(&plain.peer);
+            pthread_mutex_lock(&pair->peer);
+            count_one(member, pair);
+            pthread_mutex_unlock(&pair->peer);
         }
     return NULL;
 }
@@ -223,9 +251,9 @@ meet(const struct crowd *crowd)
 }
 
 static void *
-arrive(void *own)
+arrive(void *memory)
 {
-    const struct member *member = own;
+    const struct member *member = memory;
     int64_t passed = 0;
 
     go_apart(member->crowd, member->nth);
@@ -269,6 +297,7 @@ struct scene {
     unsigned threads;
     bool apart;
     int hogs;
+    enum which which;
 };
 
 static void
@@ -288,8 +317,10 @@ static bool
 compare(const char *what, bench_fn *fn, const struct scene *scene,
         double promise)
 {
-    const struct crowd ours = {true, scene->threads, scene->apart},
-                       peer = {false, scene->threads, scene->apart};
+    const struct crowd ours = {true, scene->threads, scene->apart,
+                               scene->which},
+                       peer = {false, scene->threads, scene->apart,
+                               scene->which};
     struct bench_entry entries[] = {bench_entry("weft", fn, &ours),
                                     bench_entry("pthread", fn, &peer)};
     char name[64];
@@ -301,7 +332,7 @@ compare(const char *what, bench_fn *fn, const struct scene *scene,
         return false;
     bench_ratio(name, &entries[0], &entries[1],
                 (struct bench_promise){promise, 0});
-    if (scene->threads == 2 && scene->hogs == 0)
+    if (scene->threads == 2 && scene->hogs == 0 && fn == crowded)
         tell_share(name);
     return true;
 }
@@ -310,17 +341,48 @@ static void
 compare_crowds(void)
 {
     const unsigned each = bench_cpus() < THREADS ? bench_cpus() : THREADS;
-    const struct scene mutex[] = {{" contended by 2, 1 a CPU", 2, true, 0},
-                                  {" contended by 2, 1 busy loop", 2, false, 1},
-                                  {" contended by 8", 8, false, 0}};
-    const struct scene barrier[] = {{", 1 thread a CPU", each, true, 0},
-                                    {" of 2, 1 busy loop", 2, false, 1},
-                                    {" of 8", 8, false, 0}};
+    const struct scene mutex[] = {
+        {" contended by 2, 1 a CPU", 2, true, 0, PLAIN},
+        {" contended by 2, 1 busy loop", 2, false, 1, PLAIN},
+        {" contended by 8", 8, false, 0, PLAIN},
+        {" contended by 8, 1 busy loop", 8, false, 1, PLAIN},
+        {", 8 threads with 1 each", 8, false, 0, OWN}};
+    const struct scene robust[] = {
+        {" contended by 2, 1 a CPU", 2, true, 0, SHARED},
+        {" contended by 2, 1 busy loop", 2, false, 1, SHARED},
+        {" contended by 8", 8, false, 0, SHARED},
+        {" contended by 8, 1 busy loop", 8, false, 1, SHARED}};
+    const struct scene barrier[] = {{", 1 thread a CPU", each, true, 0, PLAIN},
+                                    {" of 2, 1 busy loop", 2, false, 1, PLAIN},
+                                    {" of 8", 8, false, 0, PLAIN},
+                                    {" of 8, 1 busy loop", 8, false, 1, PLAIN}};
 
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 5; i++)
         compare("mutex", crowded, &mutex[i], i == 0 ? 0.75 : 1.2);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
+        compare("shared mutex", crowded, &robust[i], 1.2);
+    for (int i = 0; i < 4; i++)
         compare("barrier", meetings, &barrier[i], i == 0 ? 0.01 : 1.2);
+}
+
+static void
+compare_uncontended(void)
+{
+    const struct bench_entry ours =
+                                 bench_entry("weft", alone_weft, &plain.weft),
+                             peer = bench_entry("pthread", alone_pthread,
+                                                &plain.peer),
+                             ours_shared =
+                                 bench_entry("weft", alone_weft, &shared->weft),
+                             robust = bench_entry("robust", alone_pthread,
+                                                  &shared->peer);
+
+    compare_alone("mutex lock + unlock", ours, peer, 0,
+                  BENCH_STATIC ? 0.85 : 1.0);
+    compare_alone("shared mutex lock + unlock", ours_shared, robust, 0, 0.75);
+    compare_alone("mutex lock + unlock, 1 busy loop", ours, peer, 1, 1.2);
+    compare_alone("shared mutex lock + unlock, 1 busy loop", ours_shared,
+                  robust, 1, 1.2);
 }
 
 static void *
@@ -337,14 +399,9 @@ main(void)
 
     bench_open(BENCH_STATIC ? "locks, libweft.a" : "locks, libweft.so");
     open_shared();
+    open_own();
     pthread_create(&sleeper, NULL, sleep_on, NULL);
-    compare_alone("mutex lock + unlock",
-                  bench_entry("weft", alone_weft, &plain.weft),
-                  bench_entry("pthread", alone_pthread, &plain.peer),
-                  BENCH_STATIC ? 0.85 : 1.0);
-    compare_alone("shared mutex lock + unlock",
-                  bench_entry("weft", alone_weft, &shared->weft),
-                  bench_entry("robust", alone_pthread, &shared->peer), 0.75);
+    compare_uncontended();
     if (!BENCH_STATIC)
         compare_crowds();
     return bench_close();
