@@ -116,10 +116,10 @@ struct row {
 static const struct row rows[] = {
     {{"1P1C", 1, 1}, 0, {{0, 0}, {0.35, 0}, {0.2, 0}}},
     {{"2P2C", 2, 2}, 0, {{0, 0}, {0.65, 0.3}, {0, 0}}},
-    {{"4P4C", 4, 4}, 0, {{0, 0}, {1.2, 0}, {0, 0}}},
+    {{"4P4C", 4, 4}, 0, {{0, 0}, {1.2, 0}, {1.2, 0}}},
     {{"1P1C, 1 busy loop", 1, 1}, 1, {{0, 0}, {1.2, 0}, {1.2, 0}}},
-    {{"2P2C, 1 busy loop", 2, 2}, 1, {{0, 0}, {1.2, 0}, {0, 0}}},
-    {{"4P4C, 1 busy loop", 4, 4}, 1, {{0, 0}, {1.2, 0}, {0, 0}}},
+    {{"2P2C, 1 busy loop", 2, 2}, 1, {{0, 0}, {1.2, 0}, {1.2, 0}}},
+    {{"4P4C, 1 busy loop", 4, 4}, 1, {{0, 0}, {1.2, 0}, {1.2, 0}}},
 };
 
 static void
@@ -127,19 +127,17 @@ compare(const struct row *row)
 {
     const struct bench_group group = {
         .title = row->shape.name, .span = 160 * BENCH_MS, .hogs = row->hogs};
-    const bool one = row->shape.producers == 1;
-    const int count = one ? ways_count : 2;
     struct how how[WAYS_MOST];
     struct bench_entry entries[WAYS_MOST];
     char name[96];
 
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < ways_count; i++) {
         how[i] = (struct how){&ways[i], &row->shape};
         entries[i] = bench_entry(ways[i].name, run_shape, &how[i]);
     }
-    if (!bench_measure(&group, entries, count))
+    if (!bench_measure(&group, entries, ways_count))
         return;
-    for (int i = 1; i < count; i++) {
+    for (int i = 1; i < ways_count; i++) {
         snprintf(name, sizeof name, "queue %s / %s", row->shape.name,
                  ways[i].name);
         bench_ratio(name, &entries[0], &entries[i], row->promises[i]);
