@@ -6,12 +6,8 @@
 void
 lock_wait(struct lock *lock)
 {
-    const uint32_t now =
-        atomic_load_explicit(&lock->word, memory_order_relaxed);
-
-    if (now == 0 || policy_spin_lock(&lock->word, now))
-        if (lock_try(lock))
-            return;
+    if (policy_spin_lock(&lock->word) && lock_try(lock))
+        return;
     struct self *self = self_here;
 
     /* Who has slept takes it as 2: others may still sleep. */

@@ -31,10 +31,11 @@ enum {
     RECOUNT = 1000000000, /* between two counts of CPUs */
     DENY_LEAST = 4000000,
     DENY_MOST = 64000000,
-    QUIET = 16,     /* so many denials without a gap make it the least again */
-    STEP = 8,       /* looks at the word between two at the clock */
-    FAILS_MOST = 6, /* 2^6 waits without spinning */
-    UNIT = 16       /* of `foreign`, in tasks */
+    QUIET = 16, /* so many denials without a gap make it the least again */
+    STEP = 8,   /* looks at the word between two at the clock */
+    PAUSES_MOST = 32, /* between two looks at a lock */
+    FAILS_MOST = 6,   /* 2^6 waits without spinning */
+    UNIT = 16         /* of `foreign`, in tasks */
 };
 
 static struct {
@@ -209,15 +210,38 @@ policy_spin(const _Atomic uint32_t *word, uint32_t old, policy_hint *hint)
     return false;
 }
 
+/* Each look at a word that the holder takes and gives back all the time costs
+ * him more than taking it: so the pauses grow. */
+static bool
+spin_lock(const _Atomic uint32_t *lock, int64_t start)
+{
+    for (int pauses = 1;; pauses += pauses < PAUSES_MOST ? pauses : 0) {
+        if (atomic_load_explicit(lock, memory_order_relaxed) == 0)
+            return true;
+        for (int i = 0; i < pauses; i++)
+            os_pause();
+        const int64_t now = os_now();
+
+        if (now - start > GAP)
+            deny(now);
+        if (now - start > FREE)
+            return false;
+    }
+}
+
 bool
-policy_spin_lock(const _Atomic uint32_t *word, uint32_t old)
+policy_spin_lock(const _Atomic uint32_t *lock)
 {
     const int64_t now = os_now();
 
     if (GET(park_only) || cpus(now) < 2 || !is_room(now) ||
         GET(spinners) >= cpus(now) - 1 || now < GET(deny_until))
         return false;
-    return spin_counted(word, old, now, FREE) == CHANGED;
+    atomic_fetch_add_explicit(&policy.spinners, 1, memory_order_relaxed);
+    const bool is_free = spin_lock(lock, now);
+
+    atomic_fetch_sub_explicit(&policy.spinners, 1, memory_order_relaxed);
+    return is_free;
 }
 
 void

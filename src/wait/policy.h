@@ -18,8 +18,10 @@ typedef _Atomic uint32_t policy_hint;
  * (acquire). False: sleep. `hint` may be NULL. */
 bool policy_spin(const _Atomic uint32_t *word, uint32_t old, policy_hint *hint);
 
-/* The same for a lock, whose holder gives it back soon or not at all. */
-bool policy_spin_lock(const _Atomic uint32_t *word, uint32_t old);
+/* Spins until *lock == 0: true (relaxed). For a moment only, since a lock is
+ * given back soon or not at all; and with growing pauses, since each look takes
+ * the word's cache line from the holder. */
+bool policy_spin_lock(const _Atomic uint32_t *lock);
 
 /* Around every sleep of a thread of weft. */
 void policy_sleeps(struct self *self);

@@ -182,7 +182,7 @@ wait_while(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
     policy_enter(self);
     if (!terms->stubborn && stop_pending(self))
         return WEFT_ECANCELED;
-    if (terms->lock ? policy_spin_lock(&word->value, old)
+    if (terms->lock ? policy_spin_lock(&word->value)
                     : policy_spin(&word->value, old,
                                   terms->once ? &self->hint : &word->hint))
         return 0;
