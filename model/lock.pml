@@ -1,5 +1,6 @@
 /* The robust lock among processes (src/wait/robust.h, src/wait/wait.c and
- * src/sync/mutex.c), with a killer who may strike between any two steps.
+ * src/sync/mutex.c), with a killer who may strike between any two steps. Within
+ * one process it is the same lock, but that nobody is killed.
  *
  * Each step here is one access of memory that others use, or one call of the
  * kernel. The kernel's part: a sleep compares and queues in one step; a
@@ -13,14 +14,18 @@
  * ends with a sleeper is an invalid end state, since each run is finite).
  *
  * BUG=n plants a fault that must be found:
- *   1  unlock reads `parked` before it frees the word
+ *   1  unlock looks whether it is AWAITED before it frees the word
  *   2  the kernel does not compare the word before the sleep
  *   3  who gives up waiting does not hand the wake-up on
  *   4  what is held is forgotten before the wake-up
  *   5  the call counts as over before the lock counts as held
  *   6  a dead one's lock is taken without comparing
  *   7  a sleeper counts itself after its last look at the word
- *   8  a sleeper does not watch the holder's certificate */
+ *   8  a sleeper does not watch the holder's certificate
+ *   9  who has slept takes the lock as if nobody else could sleep
+ *   10  a waiter marks the word without comparing
+ *   11  who was woken and then gives up before it sleeps again does not hand the
+ *       wake-up on */
 #ifndef BUG
 #define BUG 0
 #endif
@@ -32,7 +37,10 @@
 #endif
 #define ROUNDS (me == 1 -> 2 : 1) /* the first may take it back at once */
 
-byte word;               /* 0, or who holds it */
+#define AWAITED 4 /* in the word: its holder wakes somebody */
+#define WHO(value) ((value) & 3)
+
+byte word;               /* 0, or who holds it, and perhaps AWAITED */
 byte parked;             /* the word's sleepers; may only err upward */
 byte asleep[TAKERS + 1]; /* 0 = awake, or whose certificate is watched too */
 bool killed[TAKERS + 1]; /* takes no step any more */
@@ -90,7 +98,7 @@ inline enter()
 
 proctype taker(byte me)
 {
-    byte owner, round, seen;
+    byte owner, round, seen, mark;
 
     {
         round = 0;
@@ -108,11 +116,11 @@ proctype taker(byte me)
         :: owner == 0 ->
             atomic {
                 if
-                :: word == 0 -> word = me; enter(); goto taken
+                :: word == 0 -> word = me | mark; enter(); goto taken
                 :: else -> goto look
                 fi
             }
-        :: owner != 0 && dead[owner] ->
+        :: owner != 0 && dead[WHO(owner)] ->
             atomic {
                 if
 #if BUG == 6
@@ -120,9 +128,9 @@ proctype taker(byte me)
 #else
                 :: word == owner ->
 #endif
-                    assert(killed[owner] && !told[owner]);
-                    told[owner] = true;
-                    word = me;
+                    assert(killed[WHO(owner)] && !told[WHO(owner)]);
+                    told[WHO(owner)] = true;
+                    word = me | mark | (owner & AWAITED);
                     enter();
                     goto taken
 #if BUG != 6
@@ -130,14 +138,34 @@ proctype taker(byte me)
 #endif
                 fi
             }
-        :: owner != 0 && !dead[owner] -> skip
+        :: owner != 0 && !dead[WHO(owner)] -> skip
         fi;
+        if
+        :: true
+#if BUG == 11
+        :: me == 3 -> mark = 0; goto stops
+#else
+        :: me == 3 -> goto stops
+#endif
+        fi;
+#if BUG == 10
+        owner = WHO(word);
+        word = owner | AWAITED;
+#else
+        atomic { /* the look before it changes nothing */
+            if
+            :: word == 0 -> goto look
+            :: else -> word = word | AWAITED
+            fi;
+            owner = WHO(word)
+        };
+#endif
 #if BUG != 7
         parked++;
 #endif
     over:
         if
-        :: word != owner -> goto wakes
+        :: word != (owner | AWAITED) -> goto wakes
         :: else
         fi;
         if
@@ -153,9 +181,10 @@ proctype taker(byte me)
 #if BUG == 2
             :: !dead[owner] -> asleep[me] = owner
 #elif BUG == 8
-            :: word == owner -> asleep[me] = me
+            :: word == (owner | AWAITED) -> asleep[me] = me
 #else
-            :: word == owner && !dead[owner] -> asleep[me] = owner
+            :: word == (owner | AWAITED) && !dead[owner] ->
+                asleep[me] = owner
 #endif
             :: else
             fi
@@ -171,11 +200,19 @@ proctype taker(byte me)
 #else
         parked--;
 #endif
+#if BUG != 9
+        mark = AWAITED;
+#endif
         goto look;
     gives_up:
-        atomic { parked--; owner = 0 };
+        atomic { parked--; mark = AWAITED };
+    stops:
+        owner = 0;
 #if BUG != 3
-        atomic { seen = parked };
+        if
+        :: mark -> atomic { seen = parked; mark = 0 }
+        :: else
+        fi;
         if
         :: seen > 0 -> atomic { wake_one(); seen = 0 }
         :: else
@@ -199,14 +236,13 @@ proctype taker(byte me)
     work:
         atomic { /* weft_mutex_unlock */
             inside[me] = false;
+            seen = word & AWAITED;
 #if BUG == 1
-            seen = parked
         };
         word = 0;
 #else
             word = 0
         };
-        seen = parked;
 #endif
 #if BUG == 4
         held[me] = false;
@@ -216,6 +252,7 @@ proctype taker(byte me)
         :: else
         fi;
         held[me] = false;
+        mark = 0;
         round++;
         if
         :: round < ROUNDS -> goto again
@@ -227,7 +264,7 @@ proctype taker(byte me)
     } unless { killed[me] };
 
     /* What the kernel does with the killed. */
-    atomic { asleep[me] = 0; owner = 0; seen = 0; round = 0 };
+    atomic { asleep[me] = 0; owner = 0; seen = 0; round = 0; mark = 0 };
     atomic {
         dead[me] = true;
         wake_one_watcher(me)

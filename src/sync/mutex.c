@@ -164,10 +164,7 @@ wake_and_forget(weft_mutex *mutex, struct self *self)
 static inline void
 give(weft_mutex *mutex, struct self *self)
 {
-    struct wait_word *word = word_of(mutex);
-
-    atomic_exchange(&word->value, 0); /* pairs with parked++ in wait.c */
-    if (__builtin_expect(atomic_load(&word->parked) > 0, 0))
+    if (__builtin_expect(robust_free(word_of(mutex)), 0))
         wake_and_forget(mutex, self);
     else
         held_remove(self, mutex);
@@ -210,9 +207,7 @@ mutex_take_back(weft_mutex *mutex, struct self *self, const void *site)
 int
 weft_mutex_holder(const weft_mutex *mutex)
 {
-    const uint32_t owner =
-        atomic_load_explicit((const _Atomic uint32_t *)&mutex->internal_word[0],
-                             memory_order_relaxed);
+    const uint32_t owner = mutex_owner(mutex);
 
     return owner ? registry_owner_tid(owner) : 0;
 }

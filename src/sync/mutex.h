@@ -2,16 +2,21 @@
 #ifndef SYNC_MUTEX_H
 #define SYNC_MUTEX_H
 
-#include "registry/self.h"
+#include "wait/robust.h"
 
 #include <weft/mutex.h>
+
+/* 0 = nobody. */
+static inline uint32_t
+mutex_owner(const weft_mutex *mutex)
+{
+    return robust_owner((const void *)&mutex->internal_word[0]);
+}
 
 static inline bool
 mutex_is_mine(const weft_mutex *mutex, const struct self *self)
 {
-    return atomic_load_explicit(
-               (const _Atomic uint32_t *)&mutex->internal_word[0],
-               memory_order_relaxed) == self->owner;
+    return mutex_owner(mutex) == self->owner;
 }
 
 /* Gives it back however often it was locked; and takes it again, once: 0,

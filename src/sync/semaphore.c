@@ -350,7 +350,7 @@ release_shared(struct semaphore *semaphore, struct self *self, unsigned n)
 {
     if (!self->certified)
         return give(semaphore, n); /* in a handler; recounts will mend it */
-    if (atomic_load(&semaphore->lock.value) == self->owner) {
+    if (robust_owner(&semaphore->lock) == self->owner) {
         atomic_fetch_add(&self->owed, n);
         return 0;
     }

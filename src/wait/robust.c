@@ -19,14 +19,31 @@ robust_enter(struct self *self)
     return status;
 }
 
-/* The wake-up that the caller may have got is another one's now: else the rest
- * would sleep on the certificate of somebody who holds the lock no more. Within
- * a process nobody dies with it, and so each holder wakes the next. */
+/* Marks the lock and sleeps, if it is still held. `mine` is the word by which
+ * the caller takes it from then on. */
 static int
-give_up(struct wait_word *lock, bool shared, int status)
+sleep_on(struct wait_word *lock, struct wait_terms *terms, uint32_t *mine)
 {
-    if (shared)
-        wait_wake(lock, 1, true);
+    uint32_t now = atomic_load_explicit(&lock->value, memory_order_relaxed);
+
+    if (now == 0)
+        return 0;
+    if (!(now & ROBUST_AWAITED) &&
+        !atomic_compare_exchange_strong_explicit(
+            &lock->value, &now, now | ROBUST_AWAITED, memory_order_relaxed,
+            memory_order_relaxed))
+        return 0;
+    terms->owner = now & ~ROBUST_AWAITED;
+    *mine |= ROBUST_AWAITED;
+    return wait_asleep(lock, now | ROBUST_AWAITED, terms);
+}
+
+/* Who has slept may have been woken for the lock, and wakes another one. */
+static int
+give_up(struct wait_word *lock, bool slept, bool shared, int status)
+{
+    if (slept)
+        wait_wake(lock, 1, shared);
     return status;
 }
 
@@ -34,28 +51,30 @@ int
 robust_take_until(struct wait_word *lock, struct self *self,
                   struct wait_terms *terms, uint32_t *dead)
 {
-    terms->lock = true;
-    for (;;) {
-        uint32_t owner =
-            atomic_load_explicit(&lock->value, memory_order_relaxed);
+    uint32_t mine = self->owner;
 
-        if (owner == 0) {
-            if (robust_try(lock, self->owner))
+    for (;;) {
+        uint32_t now = atomic_load_explicit(&lock->value, memory_order_relaxed);
+        const uint32_t owner = now & ~ROBUST_AWAITED;
+
+        if (now == 0) {
+            if (robust_try(lock, mine))
                 return 0;
             continue;
         }
         if (!registry_owner_lives(owner)) {
             *dead = owner;
-            if (atomic_compare_exchange_strong(&lock->value, &owner,
-                                               self->owner))
+            if (atomic_compare_exchange_strong(&lock->value, &now,
+                                               mine | (now & ROBUST_AWAITED)))
                 return WEFT_OWNER_DIED;
             continue;
         }
-        terms->owner = owner;
-        const int status = wait_while(lock, owner, terms);
+        int status = wait_spin_lock(lock, terms);
 
+        if (status == 0)
+            status = sleep_on(lock, terms, &mine);
         if (status < 0)
-            return give_up(lock, terms->shared, status);
+            return give_up(lock, mine & ROBUST_AWAITED, terms->shared, status);
     }
 }
 

@@ -182,9 +182,7 @@ wait_while(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
     policy_enter(self);
     if (!terms->stubborn && stop_pending(self))
         return WEFT_ECANCELED;
-    if (terms->lock ? policy_spin_lock(&word->value)
-                    : policy_spin(&word->value, old,
-                                  terms->once ? &self->hint : &word->hint))
+    if (policy_spin(&word->value, old, terms->once ? &self->hint : &word->hint))
         return 0;
     return park(word, old, terms);
 }
@@ -205,6 +203,19 @@ wait_spin(struct wait_word *word, const _Atomic uint32_t *early, uint32_t old,
     if (terms->until != OS_NEVER && os_now() >= terms->until)
         return WEFT_ETIMEDOUT;
     return policy_spin(early, old, &word->hint);
+}
+
+int
+wait_spin_lock(struct wait_word *word, const struct wait_terms *terms)
+{
+    if (terms->until <= 0)
+        return WEFT_ETIMEDOUT;
+    struct self *self = self_get();
+
+    policy_enter(self);
+    if (!terms->stubborn && stop_pending(self))
+        return WEFT_ECANCELED;
+    return policy_spin_lock(&word->value);
 }
 
 int

@@ -25,7 +25,6 @@ struct wait_terms {
     int64_t until;  /* OS_NEVER: no deadline; <= 0: do not wait */
     bool stubborn;  /* a stop does not end it */
     bool shared;    /* other processes use the word */
-    bool lock;      /* the word is a lock's: spun on only for a moment */
     uint32_t owner; /* of the lock: seen from outside; where it is shared his
                        death ends the wait; 0 = none */
     bool once; /* the word is waited on once: what the policy learns is kept
@@ -45,9 +44,11 @@ int wait_while(struct wait_word *word, uint32_t old,
 /* The two halves of wait_while, for who spins on a word that changes before the
  * one that he would sleep on. wait_spin: 1 = *early is `old` no longer
  * (acquire), 0 = sleep, < 0 as above; what the policy learns is kept with
- * `word`. wait_asleep: as wait_while, without spinning. */
+ * `word`. wait_spin_lock: the same on a lock's word, for a moment, and 1 = it
+ * is 0. wait_asleep: as wait_while, without spinning. */
 int wait_spin(struct wait_word *word, const _Atomic uint32_t *early,
               uint32_t old, const struct wait_terms *terms);
+int wait_spin_lock(struct wait_word *word, const struct wait_terms *terms);
 int wait_asleep(struct wait_word *word, uint32_t old,
                 const struct wait_terms *terms);
 
