@@ -154,6 +154,24 @@ settle_put(struct arena *arena)
     return NULL;
 }
 
+/* What the victim has put is seen without help. */
+static const char *
+settle_seen(struct arena *arena)
+{
+    if (!heir_is_done(arena, 0) && weft_queue_size(arena->queue) == 0)
+        put_one(arena);
+    return NULL;
+}
+
+static bool
+inherit_watch(struct arena *arena)
+{
+    const weft_source source = {.queue = arena->queue};
+
+    return weft_wait_any(&source, 1, 0, fault_soon(2 * STUCK)) == 0 &&
+           get(arena, WEFT_NOW) > 0;
+}
+
 static bool
 inherit_get(struct arena *arena)
 {
@@ -289,6 +307,15 @@ const struct operation queue_operations[] = {
         .operate = operate_get,
         .unblock = put_one,
         .check = check_one,
+    },
+    {
+        .name = "queue, put watched",
+        .prepare = make_empty,
+        .operate = operate_put,
+        .settle = settle_seen,
+        .inherit = inherit_watch,
+        .check = check_any,
+        .heirs = 1,
     },
     {
         .name = "queue, discard",

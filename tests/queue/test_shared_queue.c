@@ -40,7 +40,7 @@ consume(weft_call *call)
     return 0;
 }
 
-static const size_t capacities[] = {1, 2, 64};
+static const size_t capacities[] = {1, 3, 64};
 
 static void
 pass_through(size_t capacity, int producers, int consumers, int count)
