@@ -65,8 +65,9 @@ WEFT_API WEFT_MUST_CHECK int weft_queue_get_many(weft_queue *queue, void *items,
                                                  weft_time deadline);
 
 /* Says that n items got are finished: Python's task_done; of a leased queue the
- * caller's oldest ones. Never waits. WEFT_EOVERFLOW: more than were got, and
- * nothing is changed. */
+ * caller's oldest ones. Never waits. What a worker has got of a shared queue
+ * that is not leased, and said nothing of when it ends or dies, counts as done.
+ * WEFT_EOVERFLOW: more than were got, and nothing is changed. */
 WEFT_API int weft_queue_done(weft_queue *queue, unsigned n);
 
 /* Waits until every item put is done. WEFT_ETIMEDOUT, WEFT_ECANCELED. */

@@ -442,6 +442,7 @@ open_shared(weft_queue **out, const weft_queue_options *options)
     queue->capacity = (uint32_t)options->capacity;
     queue->leased = options->leased;
     queue->stride = stride;
+    queue->serial = (uint64_t)os_now();
     kind->prepare(queue);
     *out = &queue->base;
     return 0;

@@ -48,6 +48,7 @@ struct shared_queue {
     uint32_t capacity;      /* read-only, as the next three */
     uint32_t leased;        /* a truth */
     size_t stride;
+    uint64_t serial; /* never the same again at this address */
     /* Looked at by each put, changed by those who wait for items. */
     _Alignas(64) struct shared_side items;
     struct wait_word watched; /* for those who only look whether there is one:

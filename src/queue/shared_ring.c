@@ -10,8 +10,16 @@
  *               get_lock: the number of the cell, and the turn in which it is
  *               free in this round. Caches: after the death of the lock's
  *               holder they are at most one place behind the turns
- */
+ *
+ * What a thread has got and not said to be done it counts in its own slot
+ * (held.h), as far as that has room; `open` is the sum over the living, plus
+ * `apart`: what was got without room, less what was said to be done by others
+ * than had got it. So what somebody had got counts as done once he is gone. The
+ * entry's site is the queue's serial number: an older queue's at the same
+ * address counts for nothing. */
 #include "queue/shared.h"
+#include "registry/registry.h"
+#include "sync/held.h"
 #include "wait/robust.h"
 
 #include <weft/status.h>
@@ -30,7 +38,12 @@ struct ring {
     _Alignas(64) struct wait_word get_lock;
     _Atomic uint64_t head; /* written under get_lock */
     uint32_t open;         /* under get_lock: got and not done */
+    uint32_t apart;        /* the same; may be below 0 */
     _Alignas(64) char cells[];
+};
+
+enum {
+    HELD = SLOT_WAIT_DONE | SLOT_SHARED
 };
 
 static struct ring *
@@ -108,11 +121,50 @@ lock_put(struct ring *ring, struct self *self)
         catch_up(ring, &ring->tail, 0);
 }
 
+struct sum {
+    const struct ring *ring;
+    uint32_t open;
+};
+
+static struct slot_held *
+entry_of(const struct ring *ring, const struct slot *slot)
+{
+    struct slot_held *held =
+        held_find((struct slot *)(uintptr_t)slot, ring, HELD);
+
+    return held && atomic_load(&held->site) == ring->common.serial ? held
+                                                                   : NULL;
+}
+
+static void
+add_open(const struct slot *slot, void *context)
+{
+    struct sum *sum = context;
+    const struct slot_held *held = entry_of(sum->ring, slot);
+
+    if (held)
+        sum->open += atomic_load(&held->count);
+}
+
+/* Entries change only under get_lock. */
+static void
+count_open(struct ring *ring)
+{
+    struct sum sum = {.ring = ring};
+
+    registry_each_living(add_open, &sum);
+    if ((int32_t)(sum.open + ring->apart) < 0)
+        ring->apart = 0 - sum.open;
+    ring->open = sum.open + ring->apart;
+}
+
 static void
 lock_get(struct ring *ring, struct self *self)
 {
-    if (robust_take(&ring->get_lock, self, true))
-        catch_up(ring, &ring->head, 1);
+    if (!robust_take(&ring->get_lock, self, true))
+        return;
+    catch_up(ring, &ring->head, 1);
+    count_open(ring);
 }
 
 /* Under get_lock. */
@@ -134,6 +186,7 @@ mend(struct shared_queue *queue, struct self *self)
     robust_give(&ring->put_lock, true);
     lock_get(ring, self);
     catch_up(ring, &ring->head, 1);
+    count_open(ring);
     if (is_settled(ring))
         shared_settled(queue);
     robust_give(&ring->get_lock, true);
@@ -184,8 +237,34 @@ put(struct shared_queue *queue, struct self *self, void *items, unsigned n,
     return did;
 }
 
+/* The entry has room for a queue's serial number where others keep a place in
+ * the program. */
+static void
+note_got(struct ring *ring, struct self *self, uint32_t n)
+{
+    struct slot_held *held = entry_of(ring, self->slot);
+
+    ring->open += n;
+    if (held) {
+        atomic_store_explicit(
+            &held->count,
+            atomic_load_explicit(&held->count, memory_order_relaxed) + n,
+            memory_order_release);
+        return;
+    }
+    (void)held_give(self, ring, HELD, UINT32_MAX); /* an older queue's */
+    if (!held_has_room(self)) {
+        ring->apart += n;
+        return;
+    }
+    held_add(self, ring, HELD, (const void *)(uintptr_t)ring->common.serial);
+    held = entry_of(ring, self->slot);
+    atomic_store_explicit(&held->count, n, memory_order_release);
+}
+
 static int
-get_some(struct ring *ring, char *to, unsigned n, struct shared_look *look)
+get_some(struct ring *ring, struct self *self, char *to, unsigned n,
+         struct shared_look *look)
 {
     const size_t size = ring->common.base.item_size;
     uint64_t place = get_place(&ring->head);
@@ -196,7 +275,7 @@ get_some(struct ring *ring, char *to, unsigned n, struct shared_look *look)
 
         if (to) {
             memcpy(to + done * size, cell->item, size);
-            ring->open++;
+            note_got(ring, self, 1);
         }
         commit(cell, free_turn(place) + 2);
         place = after(ring, place);
@@ -217,7 +296,7 @@ get(struct shared_queue *queue, struct self *self, void *items, unsigned n,
     lock_get(ring, self);
     /* Before the cells are looked at: what is not there then never comes. */
     const bool closed = atomic_load(&queue->closed);
-    const int did = get_some(ring, items, n, look);
+    const int did = get_some(ring, self, items, n, look);
 
     robust_give(&ring->get_lock, true);
     return did == 0 && closed ? WEFT_ECLOSED : did;
@@ -242,6 +321,16 @@ settle(struct shared_queue *queue, struct self *self, void *items, unsigned n,
     return settled;
 }
 
+static void
+note_done(struct ring *ring, struct self *self, uint32_t n)
+{
+    const uint32_t own =
+        entry_of(ring, self->slot) ? held_give(self, ring, HELD, n) : 0;
+
+    ring->open -= n;
+    ring->apart -= n - own;
+}
+
 static int
 done(struct shared_queue *queue, struct self *self, unsigned n)
 {
@@ -251,7 +340,7 @@ done(struct shared_queue *queue, struct self *self, unsigned n)
     const bool right = n <= ring->open;
 
     if (right)
-        ring->open -= n;
+        note_done(ring, self, n);
     const bool settled = right && is_settled(ring);
 
     if (settled)

@@ -256,6 +256,16 @@ check_any(struct arena *arena)
     return check_most(arena, ROOM + 2, false);
 }
 
+/* Got and not done by somebody who is dead counts as done. */
+static const char *
+check_done(struct arena *arena)
+{
+    (void)weft_queue_discard(arena->queue);
+    return weft_queue_join(arena->queue, fault_soon(LATE)) < 0
+               ? "an item is never done"
+               : check_room(arena);
+}
+
 static const char *
 check_leased(struct arena *arena)
 {
@@ -307,6 +317,12 @@ const struct operation queue_operations[] = {
         .operate = operate_get,
         .unblock = put_one,
         .check = check_one,
+    },
+    {
+        .name = "queue, get and say done",
+        .prepare = make_two,
+        .operate = get_and_say_done,
+        .check = check_done,
     },
     {
         .name = "queue, put watched",

@@ -102,6 +102,143 @@ START_TEST(a_dead_plain_getters_items_are_gone)
 
 END_TEST
 
+/* --- what the dead had got, of a queue that is not leased */
+
+START_TEST(what_a_dead_getter_had_counts_as_done)
+{
+    queue = make(ROOM, false);
+    fill();
+    weft_job *getter = start(get_some_and_wait, (struct order){.count = 3});
+
+    gate_pass(&common->begun);
+    weft_job *joiner = start_waiting(join_it, (struct order){0});
+
+    ck_assert_int_eq(get(queue), 3);
+    ck_assert_int_eq(weft_queue_done(queue, 1), 0);
+    ck_assert_int_eq(weft_queue_join(queue, WEFT_NOW), WEFT_ETIMEDOUT);
+    const int64_t begun = weft_now().ns;
+
+    kill_it(getter);
+    expect_end(joiner, WEFT_OK);
+    ck_assert_int_lt(weft_now().ns - begun, patient(500 * MS));
+    ck_assert_int_eq(weft_queue_join(queue, WEFT_NOW), 0);
+    ck_assert_int_eq(weft_queue_done(queue, 1), WEFT_EOVERFLOW);
+    weft_queue_close(queue);
+}
+
+END_TEST
+
+START_TEST(what_an_ended_getter_had_counts_as_done)
+{
+    queue = make(ROOM, false);
+    fill();
+    const struct order order = {.queue = queue, .count = ROOM};
+
+    expect_end(must_start(kinds[_i], &(weft_task){.fn = get_some_and_end,
+                                                  WEFT_ARG(order)}),
+               WEFT_OK);
+    ck_assert_int_eq(weft_queue_join(queue, weft_in(patient(500 * MS))), 0);
+    weft_queue_close(queue);
+}
+
+END_TEST
+
+START_TEST(what_the_living_have_is_not_done)
+{
+    queue = make(ROOM, false);
+    put(queue, 1);
+    put(queue, 2);
+    (void)get(queue);
+    weft_job *getter = start(get_some_and_wait, (struct order){.count = 1});
+
+    gate_pass(&common->begun);
+    kill_it(getter);
+    ck_assert_int_eq(weft_queue_join(queue, weft_in(5 * MS)), WEFT_ETIMEDOUT);
+    ck_assert_int_eq(weft_queue_done(queue, 2), WEFT_EOVERFLOW);
+    ck_assert_int_eq(weft_queue_done(queue, 1), 0);
+    ck_assert_int_eq(weft_queue_join(queue, WEFT_NOW), 0);
+    weft_queue_close(queue);
+}
+
+END_TEST
+
+/* The queue is as if the two had never been. */
+START_TEST(another_may_say_done_before_the_getter_dies)
+{
+    queue = make(ROOM, false);
+    put(queue, 1);
+    weft_job *getter = start(get_some_and_wait, (struct order){.count = 1});
+
+    gate_pass(&common->begun);
+    ck_assert_int_eq(weft_queue_done(queue, 1), 0);
+    ck_assert_int_eq(weft_queue_join(queue, WEFT_NOW), 0);
+    kill_it(getter);
+    ck_assert_int_eq(weft_queue_join(queue, WEFT_NOW), 0);
+    put(queue, 2);
+    (void)get(queue);
+    ck_assert_int_eq(weft_queue_join(queue, WEFT_NOW), WEFT_ETIMEDOUT);
+    ck_assert_int_eq(weft_queue_done(queue, 1), 0);
+    ck_assert_int_eq(weft_queue_join(queue, WEFT_NOW), 0);
+    weft_queue_close(queue);
+}
+
+END_TEST
+
+/* The memory of a queue that was closed is the next one's. */
+START_TEST(what_was_got_from_an_older_queue_is_forgotten)
+{
+    weft_queue *older;
+
+    queue = make(ROOM, false);
+    older = queue;
+    fill();
+    for (int i = 0; i < ROOM; i++)
+        (void)get(queue);
+    weft_queue_close(queue);
+    queue = make(ROOM, false);
+    ck_assert_ptr_eq(queue, older);
+    ck_assert_int_eq(weft_queue_done(queue, 1), WEFT_EOVERFLOW);
+    put(queue, 1);
+    weft_job *getter = start(get_some_and_wait, (struct order){.count = 1});
+
+    gate_pass(&common->begun);
+    kill_it(getter); /* and so all is counted anew */
+    ck_assert_int_eq(weft_queue_join(queue, weft_in(patient(500 * MS))), 0);
+    put(queue, 2);
+    (void)get(queue);
+    ck_assert_int_eq(weft_queue_done(queue, 2), WEFT_EOVERFLOW);
+    ck_assert_int_eq(weft_queue_done(queue, 1), 0);
+    weft_queue_close(queue);
+}
+
+END_TEST
+
+/* Who holds so much that this cannot be told to others gets all the same. */
+START_TEST(who_holds_too_much_may_get)
+{
+    enum {
+        MANY = 70
+    };
+
+    weft_queue *many[MANY];
+
+    for (int i = 0; i < MANY; i++) {
+        many[i] = make(1, false);
+        put(many[i], i);
+        ck_assert_int_eq(get(many[i]), i);
+    }
+    for (int i = 0; i < MANY; i++) {
+        ck_assert_int_eq(weft_queue_join(many[i], WEFT_NOW), WEFT_ETIMEDOUT);
+        ck_assert_int_eq(weft_queue_done(many[i], 1), 0);
+        ck_assert_int_eq(weft_queue_join(many[i], WEFT_NOW), 0);
+        weft_queue_close(many[i]);
+    }
+}
+
+END_TEST
+
+/* --- at any moment */
+
 /* Each counts what it has got, as soon as it has; what it dies with between
  * the two is the only thing that may be missing, or, leased, come again. */
 static int
@@ -196,6 +333,12 @@ main(void)
     add_for_kinds(tcase, an_ended_getters_items_come_back);
     tcase_add_test(tcase, a_getter_that_waits_gets_what_comes_back);
     tcase_add_test(tcase, a_dead_plain_getters_items_are_gone);
+    tcase_add_test(tcase, what_a_dead_getter_had_counts_as_done);
+    add_for_kinds(tcase, what_an_ended_getter_had_counts_as_done);
+    tcase_add_test(tcase, what_the_living_have_is_not_done);
+    tcase_add_test(tcase, another_may_say_done_before_the_getter_dies);
+    tcase_add_test(tcase, what_was_got_from_an_older_queue_is_forgotten);
+    tcase_add_test(tcase, who_holds_too_much_may_get);
     tcase_add_loop_test(tcase, users_may_be_killed_at_any_moment, 0, 2);
     return support_run(suite);
 }
