@@ -335,5 +335,5 @@ const struct queue_kind queue_ring = {
     .fd = private_fd,
     .waiters = private_waiters,
     .close = ring_close,
-    .any = {private_ready, private_watch, private_unwatch, NULL},
+    .any = {private_ready, private_watch, private_unwatch, NULL, NULL},
 };

@@ -3,6 +3,7 @@
 
 #include "os/os.h"
 #include "registry/registry.h"
+#include "sync/held.h"
 #include "sync/object.h"
 #include "sync/recover.h"
 #include "wait/robust.h"
@@ -126,6 +127,8 @@ teach(void)
     recover_teach(SLOT_WAIT_PUT, recover, 0);
     recover_teach(SLOT_WAIT_GET, recover, 0);
     recover_teach(SLOT_WAIT_DONE, recover, 0);
+    /* Held by watchers, who take nothing with them. */
+    recover_teach(SLOT_WAIT_ANY, NULL, offsetof(struct shared_queue, watched));
 }
 
 /* --- Waiting */
@@ -411,6 +414,20 @@ no_watch(void *object, struct watch *watch)
     (void)watch;
 }
 
+/* Who watches sleeps on the word; that it does is told to who closes the queue,
+ * as far as its slot has room. */
+static void
+attend(void *object, bool on)
+{
+    struct self *self = self_get();
+
+    if (!on)
+        (void)held_give(self, object, SLOT_WAIT_ANY | SLOT_SHARED, 1);
+    else if (robust_enter(self) == 0 && held_has_room(self))
+        held_take(self, object, SLOT_WAIT_ANY | SLOT_SHARED,
+                  __builtin_return_address(0));
+}
+
 static struct wait_word *
 word_of(void *object)
 {
@@ -459,6 +476,8 @@ count_user(const struct slot *slot, void *context)
     struct users *users = context;
 
     users->count += atomic_load(&slot->call.object) == (uintptr_t)users->queue;
+    users->count +=
+        held_count_of(slot, users->queue, SLOT_WAIT_ANY | SLOT_SHARED);
 }
 
 /* Words' counts may be too high after deaths; what the living say is exact. */
@@ -491,5 +510,5 @@ const struct queue_kind queue_shared = {
     .fd = no_fd,
     .waiters = users_of,
     .close = close_shared,
-    .any = {is_ready, no_watch, no_watch, word_of},
+    .any = {is_ready, no_watch, no_watch, word_of, attend},
 };

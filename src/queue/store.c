@@ -564,5 +564,5 @@ const struct queue_kind queue_store = {
     .fd = private_fd,
     .waiters = private_waiters,
     .close = store_close,
-    .any = {private_ready, private_watch, private_unwatch, NULL},
+    .any = {private_ready, private_watch, private_unwatch, NULL, NULL},
 };

@@ -104,7 +104,8 @@ shared_word(void *object)
     return object_is_shared(event->shared, event) ? word_of(event) : NULL;
 }
 
-const struct waitable event_waitable = {ready, watch, unwatch, shared_word};
+const struct waitable event_waitable = {ready, watch, unwatch, shared_word,
+                                        NULL};
 
 static void
 set(weft_event *event, bool shared)

@@ -105,6 +105,8 @@ watch_all(struct any *any, bool on)
             continue;
         if (source->shared) {
             atomic_fetch_add(&source->shared->parked, on ? 1 : UINT32_MAX);
+            if (source->kind->attend)
+                source->kind->attend(source->object, on);
             continue;
         }
         if (!on) {

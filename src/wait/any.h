@@ -32,6 +32,9 @@ struct waitable {
      * have become ready; it is waited on in place of a watch. NULL: no other
      * process uses it. The function may be NULL. */
     struct wait_word *(*shared)(void *object);
+    /* Of such an object: the calling thread begins to wait on it, and ends to.
+     * May be NULL. */
+    void (*attend)(void *object, bool on);
 };
 
 enum {

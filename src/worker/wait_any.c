@@ -42,7 +42,8 @@ job_unwatch(void *object, struct watch *watch)
     lock_give(&job->lock);
 }
 
-static const struct waitable jobs = {job_ready, job_watch, job_unwatch, NULL};
+static const struct waitable jobs = {job_ready, job_watch, job_unwatch, NULL,
+                                     NULL};
 
 static int
 check(const weft_source *source, size_t index)

@@ -97,12 +97,14 @@ END_TEST
 
 /* --- closed */
 
+static weft_fn *const waiting[] = {get_one, only_look, watch};
+
 static void
-close_while_waited_on(void *unused)
+close_while_waited_on(void *fn)
 {
-    (void)unused;
     queue = make(1, false);
-    (void)start_waiting(get_one, (struct order){0});
+    (void)start_waiting(*(weft_fn *const *)fn,
+                        (struct order){.count = 1, .from = 1});
     weft_queue_close(queue);
 }
 
@@ -110,10 +112,24 @@ START_TEST(closing_it_under_a_waiter_ends_the_program)
 {
     struct ran ran;
 
-    run_program(&ran, close_while_waited_on, NULL);
+    run_program(&ran, close_while_waited_on, (void *)(uintptr_t)&waiting[_i]);
     ck_assert_int_eq(ran.code, 128 + SIGABRT);
     ck_assert(stands(ran.err, "weft_queue_close of 'shared'", 1));
+    ck_assert(stands(ran.err, " at ", 1));
     ck_assert(stands(ran.err, "is waited on", 1));
+}
+
+END_TEST
+
+/* But not under one who waited once, or died waiting. */
+START_TEST(those_who_are_gone_do_not_wait)
+{
+    const weft_source source = {.queue = queue = make(1, false)};
+
+    kill_it(start_waiting(only_look, (struct order){0}));
+    kill_it(start_waiting(get_one, (struct order){0}));
+    ck_assert_int_eq(weft_wait_any(&source, 1, 0, weft_in(MS)), WEFT_ETIMEDOUT);
+    weft_queue_close(queue);
 }
 
 END_TEST
@@ -128,6 +144,8 @@ main(void)
     tcase_add_test(tcase, it_can_be_waited_for_among_others);
     tcase_add_test(tcase, who_looks_does_not_keep_a_getter_asleep);
     if (!support_is_valgrind())
-        tcase_add_test(tcase, closing_it_under_a_waiter_ends_the_program);
+        support_add_table(tcase, closing_it_under_a_waiter_ends_the_program,
+                          waiting);
+    tcase_add_test(tcase, those_who_are_gone_do_not_wait);
     return support_run(suite);
 }

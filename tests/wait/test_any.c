@@ -56,7 +56,7 @@ thing_unwatch(void *object, struct watch *watch)
 }
 
 static const struct waitable a_thing = {thing_ready, thing_watch, thing_unwatch,
-                                        NULL};
+                                        NULL, NULL};
 
 static void
 thing_put(struct thing *thing)
