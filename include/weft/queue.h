@@ -87,8 +87,10 @@ WEFT_API size_t weft_queue_size(const weft_queue *queue);
 
 /* A descriptor that is readable while a get would not wait: while there is an
  * item, or once the queue is shut down. For your event loop: only poll it. It
- * belongs to the queue, and makes each put and get dearer from then on.
- * WEFT_EAGAIN: no more descriptors. */
+ * belongs to the queue, and makes each put and get dearer from then on. Each
+ * process has its own for a shared queue, which shows a moment late what other
+ * processes do, and is closed whoever closes the queue. WEFT_EAGAIN: no more
+ * descriptors or threads; WEFT_ENOMEM. */
 WEFT_API int weft_queue_fd(weft_queue *queue);
 
 /* Frees it; a shared one for all processes. All other calls on it must have

@@ -134,7 +134,7 @@ weft_queue_open(weft_queue **out, const weft_queue_options *options)
         kinds[sort]->close(queue);
         return status;
     }
-    queue->magic = QUEUE_MAGIC;
+    atomic_store(&queue->magic, QUEUE_MAGIC);
     *out = queue;
     return 0;
 }
@@ -326,6 +326,6 @@ weft_queue_close(weft_queue *queue)
                        "it is waited on");
     if (queue->name[0])
         (void)weft_label(queue, NULL);
-    queue->magic = 0;
+    atomic_store(&queue->magic, 0);
     kind->close(queue);
 }

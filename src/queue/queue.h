@@ -19,7 +19,7 @@ enum queue_sort {
 
 /* What every queue begins with; read-only after it is opened. */
 struct weft_queue {
-    uint32_t magic; /* QUEUE_MAGIC until it is closed */
+    _Atomic uint32_t magic; /* QUEUE_MAGIC until it is closed */
     uint32_t sort;
     size_t item_size;
     char name[TEXT_NAME]; /* "" = none */

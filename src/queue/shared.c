@@ -2,6 +2,7 @@
 #include "queue/shared.h"
 
 #include "os/os.h"
+#include "queue/outlet.h"
 #include "registry/registry.h"
 #include "sync/held.h"
 #include "sync/object.h"
@@ -11,7 +12,6 @@
 #include <weft/shared.h>
 #include <weft/status.h>
 
-#include <errno.h>
 #include <limits.h>
 
 static struct shared_queue *
@@ -84,17 +84,27 @@ tell_watchers(struct wait_word *word)
         wake_all(word);
 }
 
+/* It may be ready now, or no longer. */
+static inline void
+tell_outside(struct shared_queue *queue)
+{
+    tell_watchers(&queue->outside);
+    outlet_turn(queue);
+}
+
 static void
 tell_items(struct shared_queue *queue)
 {
     tell(&queue->items);
     tell_watchers(&queue->watched);
+    tell_outside(queue);
 }
 
 static void
 tell_room(struct shared_queue *queue)
 {
     tell(&queue->room);
+    tell_outside(queue);
 }
 
 static void
@@ -104,6 +114,7 @@ tell_everybody(struct shared_queue *queue)
     tell_all(&queue->room);
     wake_all(&queue->settled);
     tell_watchers(&queue->watched);
+    tell_outside(queue);
 }
 
 static void
@@ -397,14 +408,18 @@ size_shared(const weft_queue *base)
     return kind_of(queue)->count(queue);
 }
 
-/* --- For weft_wait_any */
+/* --- For weft_wait_any, and for event loops */
+
+bool
+shared_is_ready(const struct shared_queue *queue)
+{
+    return may_get(queue) || atomic_load(&queue->closed);
+}
 
 static bool
 is_ready(void *object)
 {
-    const struct shared_queue *queue = object;
-
-    return may_get(queue) || atomic_load(&queue->closed);
+    return shared_is_ready(object);
 }
 
 static void
@@ -434,13 +449,10 @@ word_of(void *object)
     return &shared_of(object)->watched;
 }
 
-/* An eventfd belongs to a process; who sleeps in another one's loop waits with
- * weft_wait_any. */
 static int
-no_fd(weft_queue *base)
+fd_shared(weft_queue *base)
 {
-    (void)base;
-    return -EOPNOTSUPP;
+    return outlet_open(shared_of(base));
 }
 
 /* --- Opening and closing */
@@ -490,11 +502,14 @@ users_of(weft_queue *queue)
     return users.count;
 }
 
+/* The face has taken its magic number away, by which descriptors of all
+ * processes see that it is over. */
 static void
 close_shared(weft_queue *base)
 {
     struct shared_queue *queue = shared_of(base);
 
+    outlet_close(queue);
     weft_shared_free(queue);
 }
 
@@ -507,7 +522,7 @@ const struct queue_kind queue_shared = {
     .shutdown = shutdown_shared,
     .discard = discard_shared,
     .size = size_shared,
-    .fd = no_fd,
+    .fd = fd_shared,
     .waiters = users_of,
     .close = close_shared,
     .any = {is_ready, no_watch, no_watch, word_of, attend},

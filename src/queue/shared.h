@@ -1,5 +1,5 @@
 /* What queues among processes share: two sides that wait for each other, who
- * waits for the end of all work, and watchers. Kinds behind it: a
+ * waits for the end of all work, watchers and descriptors. Kinds behind it: a
  * ring where nothing is leased (shared_ring.c), cells in any order where
  * something may be (shared_leased.c).
  *
@@ -54,8 +54,9 @@ struct shared_queue {
     struct wait_word watched; /* for those who only look whether there is one:
                                  all are woken, so that the wake-up of one who
                                  takes is not used up */
-    /* Looked at by each get, changed by those who wait for room. */
+    /* Looked at by each get, changed by those who wait for room, and … */
     _Alignas(64) struct shared_side room;
+    struct wait_word outside; /* … by who keeps descriptors right; outlet.h */
     struct wait_word settled; /* changed under a lock: all may be done */
     _Atomic uint32_t closed;  /* by the kind: no put commits after it is set */
 };
@@ -84,12 +85,16 @@ struct shared_kind {
     /* After a death: whole again, and what the dead had got is no longer
      * theirs. */
     void (*mend)(struct shared_queue *queue, struct self *self);
-    /* Of items that can be got; without a lock. What a put or a get has
-     * changed, it has changed before it tells anybody. */
+    /* Of items that can be got; without a lock, and without following anything
+     * in the queue, since outlet.c asks when it may just have been closed. What
+     * a put or a get has changed, it has changed before it tells anybody. */
     size_t (*count)(const struct shared_queue *queue);
 };
 
 extern const struct shared_kind shared_ring, shared_leased;
+
+/* Whether a get would not wait: an item, or the end. */
+bool shared_is_ready(const struct shared_queue *queue);
 
 /* Under the lock that guards what `settled` tells of. */
 static inline void

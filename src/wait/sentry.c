@@ -136,6 +136,50 @@ sentry_end(struct self *self)
     self->sentry = NULL;
 }
 
+/* --- One that stays at its word */
+
+struct keeper {
+    const struct wait_word *word;
+    bool (*look)(void *context, uint32_t *seen);
+    void *context;
+};
+
+static void
+keep(void *memory)
+{
+    const struct keeper keeper = *(struct keeper *)memory;
+    uint32_t seen;
+
+    free(memory);
+    while (keeper.look(keeper.context, &seen))
+        (void)os_futex_wait(&keeper.word->value, seen, os_now() + NET, true);
+    atomic_fetch_sub(&running, 1);
+}
+
+int
+sentry_keep(struct wait_word *word, bool (*look)(void *context, uint32_t *seen),
+            void *context)
+{
+    const struct os_thread_options options = {.stack_size = STACK,
+                                              .quiet = true};
+    struct keeper *keeper = malloc(sizeof *keeper);
+
+    if (!keeper)
+        return why_because(WEFT_ENOMEM, "weft_queue_fd");
+    *keeper = (struct keeper){word, look, context};
+    atomic_fetch_add(&running, 1);
+    atomic_fetch_add(&word->parked, 1);
+    const int status = os_thread_start(keep, keeper, &options);
+
+    if (status < 0) {
+        atomic_fetch_sub(&word->parked, 1);
+        atomic_fetch_sub(&running, 1);
+        free(keeper);
+        return why_system(status, "cannot start a thread that waits for words");
+    }
+    return 0;
+}
+
 int
 sentry_count(void)
 {

@@ -5,7 +5,7 @@
 #define WAIT_SENTRY_H
 
 #include "os/os.h"
-#include "registry/self.h"
+#include "wait/wait.h"
 
 /* Makes the calling thread's, which rings `bell`. WEFT_ENOMEM, WEFT_EAGAIN. */
 int sentry_get(struct self *self, int bell);
@@ -18,6 +18,13 @@ void sentry_recall(struct self *self);
 
 /* Before the thread ends. */
 void sentry_end(struct self *self);
+
+/* A hidden thread calls look(context, &seen) now, whenever the word, which
+ * other processes change too, is no longer `seen`, and once a second; until it
+ * says false. The word counts it among its sleepers from now on. WEFT_ENOMEM,
+ * WEFT_EAGAIN. */
+int sentry_keep(struct wait_word *word,
+                bool (*look)(void *context, uint32_t *seen), void *context);
 
 /* How many run in this process. */
 int sentry_count(void);

@@ -3,6 +3,7 @@
 #include "base/misuse.h"
 #include "base/why.h"
 #include "os/os.h"
+#include "queue/outlet.h"
 #include "registry/registry.h"
 #include "shm/heap.h"
 #include "sync/recover.h"
@@ -361,6 +362,7 @@ runtime_forked(const char *name, int parent)
     policy_forked();
     bell_forked();
     sentry_forked();
+    outlet_forked();
     service_forked(name == NULL);
     thread_forked();
     zygote_forked(name == NULL);

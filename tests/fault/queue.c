@@ -1,5 +1,6 @@
 #include "fault.h"
 
+#include <poll.h>
 #include <string.h>
 
 enum {
@@ -172,6 +173,20 @@ inherit_watch(struct arena *arena)
            get(arena, WEFT_NOW) > 0;
 }
 
+/* It may still show what was there before, and then for a moment only. */
+static bool
+inherit_poll(struct arena *arena)
+{
+    struct pollfd wanted = {.fd = weft_queue_fd(arena->queue),
+                            .events = POLLIN};
+    int got = WEFT_ETIMEDOUT;
+
+    while (got == WEFT_ETIMEDOUT &&
+           poll(&wanted, 1, (int)(2 * STUCK / MS)) == 1)
+        got = get(arena, WEFT_NOW);
+    return got > 0;
+}
+
 static bool
 inherit_get(struct arena *arena)
 {
@@ -330,6 +345,15 @@ const struct operation queue_operations[] = {
         .operate = operate_put,
         .settle = settle_seen,
         .inherit = inherit_watch,
+        .check = check_any,
+        .heirs = 1,
+    },
+    {
+        .name = "queue, put polled",
+        .prepare = make_empty,
+        .operate = operate_put,
+        .settle = settle_seen,
+        .inherit = inherit_poll,
         .check = check_any,
         .heirs = 1,
     },
