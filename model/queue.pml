@@ -1,18 +1,19 @@
 /* How putters and getters of the bounded queue among processes sleep and wake,
- * with a killer who may strike between any two steps. Its lock is that of
- * lock.pml: here it is one step that blocks until the lock is free or its
+ * with a killer who may strike between any two steps. Its two locks are that of
+ * lock.pml: here each is one step that blocks until the lock is free or its
  * holder's certificate is marked; then the taker repairs.
  *
- *   ev      what sleepers compare: NE (something is queued), NF (a cell is
- *           free); both from before a commit until the rest is exact again
- *   seq[c]  the only truth: 0 = free, else the cell's place in the order; one
- *           store of it commits a put, or a get (at most once)
- *   first, count, next_seq   caches, rebuilt from seq[] after a death
- *   ne_w, nf_w               sleepers; may only err upward
+ *   turn[c]      the only truth: odd = filled; one store of it commits a put, or
+ *                a get (at most once)
+ *   tail, head   caches, under the locks; at most one place behind the turns
+ *   side.value   what sleepers compare; here only who has read it and would
+ *                find it the same
+ *   side.waiting announced sleepers; may only err upward
+ *   side.mark    somebody who was woken is on his way
  *
  * Whoever is killed leaves the sleepers' queue a moment later, then its
- * certificate is marked, then the program wakes all if its call was on the
- * queue. Nobody gets a second look after a second.
+ * certificate is marked, then the program repairs and wakes all if its call was
+ * on the queue. Nobody gets a second look after a second.
  *
  * What is checked: no item is lost, torn, doubled or out of order, but one
  * that a getter took before it was killed (assert); nobody is asleep for ever
@@ -20,40 +21,50 @@
  * watcher, and invalid end states).
  *
  * BUG=n plants a fault that must be found:
- *   1  ev is not raised before the commit
- *   2  a sleeper compares ev as it is after the lock was given back
- *   3  a sleeper counts itself after its last look at ev
+ *   1  a sleeper announces itself after its last look
+ *   2  a sleeper compares the value as it is after its last look
+ *   3  nobody looks again between announcing and sleeping
  *   4  nobody wakes the others at a death
- *   5  the repair leaves the next place in the order as it is
+ *   5  the repair leaves tail and head as they are
  *   6  the commit comes before the copy
- *   7  a dead one's lock is taken without repair
- *   8  the repair sets the sleepers to none
+ *   7  who was woken and leaves more than it takes wakes nobody
+ *   8  the mark is left standing by the one that was woken
  *   9  the call counts as over before the wake-up */
 #ifndef BUG
 #define BUG 0
 #endif
-#ifndef CELLS
+#if BUG == 7
+#define CELLS 2 /* or nothing is left */
+#else
 #define CELLS 1
 #endif
 #define PUTTERS 2
 #define ALL     4 /* the others are getters */
-#define NE      1
-#define NF      2
+#define ITEMS   1
+#define SPACE   2
 
-byte lock;            /* 0, or who holds it */
-byte ev = NF;
-byte seq[CELLS], data[CELLS];
-byte first, count, next_seq = 1;
-byte ne_w, nf_w;
-byte asleep[ALL + 1]; /* 0, or the bit that is waited for */
-bool killed[ALL + 1]; /* takes no step any more */
-bool dead[ALL + 1];   /* the certificate, marked by the kernel */
-bool call[ALL + 1];   /* slot->call is this queue */
-bool gone[ALL + 1];   /* has ended well */
+typedef Side {
+    byte waiting;
+    bool mark
+}
+
+byte put_lock, get_lock; /* 0, or who holds it; ALL + 1: the program */
+byte turn[CELLS], data[CELLS];
+byte tail, head;         /* places, counted for ever */
+Side side[3];
+byte asleep[ALL + 1];    /* 0, or the side */
+bool same[ALL + 1];      /* side.value is still what was read of it */
+bool killed[ALL + 1];    /* takes no step any more */
+bool dead[ALL + 2];      /* the certificate, marked by the kernel */
+bool call[ALL + 1];      /* slot->call is this queue */
+bool gone[ALL + 1];      /* has ended well */
 
 /* Nobody's memory, for the properties. */
 bool was_put[PUTTERS + 1], was_got[PUTTERS + 1];
-byte last_seq;
+byte last_place;
+
+#define CAN_PUT (turn[tail % CELLS] == 2 * (tail / CELLS))
+#define CAN_GET (turn[head % CELLS] == 2 * (head / CELLS) + 1)
 
 inline wake_one(what)
 {
@@ -67,6 +78,14 @@ inline wake_one(what)
     fi
 }
 
+inline change_value(what)
+{
+    if
+    :: what == SPACE -> same[1] = false; same[2] = false
+    :: else -> same[3] = false; same[4] = false
+    fi
+}
+
 inline wake_all()
 {
     asleep[1] = 0;
@@ -75,132 +94,99 @@ inline wake_all()
     asleep[4] = 0
 }
 
-inline set_exact()
+/* The repair moves a cache by one store, and bears to be done twice. */
+inline take_put()
 {
-    ev = (count > 0 -> NE : 0) | (count < CELLS -> NF : 0)
-}
-
-/* Rebuilds the caches. Nobody else looks at them; each store is idempotent. */
-inline repair()
-{
-    ev = NE | NF;
     atomic {
-        count = 0;
-        i = 0;
-        do
-        :: i < CELLS ->
-            if
-            :: seq[i] -> count++
-            :: else
-            fi;
+        put_lock == 0 || dead[put_lock];
+        put_lock = me;
 #if BUG != 5
-            if
-            :: seq[i] >= next_seq -> next_seq = seq[i] + 1
-            :: else
-            fi;
-#endif
-            i++
-        :: else -> break
-        od;
-        i = 0;
-        do
-        :: i < CELLS ->
-            if
-            :: seq[i] && (count == 1 || seq[i] < seq[(i + 1) % CELLS]) ->
-                first = i
-            :: else
-            fi;
-            i++
-        :: else -> break
-        od;
-        i = 0
-    };
-#if BUG == 8
-    atomic { ne_w = 0; nf_w = 0 };
-#endif
-    set_exact()
-}
-
-inline take()
-{
-    atomic {
-        lock == 0 || dead[lock] -> torn = (lock != 0);
-        lock = me
-    };
-    if
-#if BUG == 7
-    :: torn -> set_exact()
-#else
-    :: torn -> repair()
-#endif
-    :: else
-    fi;
-    torn = false
-}
-
-inline give()
-{
-    lock = 0
-}
-
-/* Each of the looks at ev and at the sleepers is a step of its own. */
-inline kick()
-{
-    if
-    :: ev & NE ->
         if
-        :: ne_w -> atomic { wake_one(NE) }
+        :: turn[tail % CELLS] > 2 * (tail / CELLS) -> tail++
         :: else
         fi
-    :: else
-    fi;
-    if
-    :: ev & NF ->
+#endif
+    }
+}
+
+inline take_get()
+{
+    atomic {
+        get_lock == 0 || dead[get_lock];
+        get_lock = me;
+#if BUG != 5
         if
-        :: nf_w -> atomic { wake_one(NF) }
+        :: turn[head % CELLS] > 2 * (head / CELLS) + 1 -> head++
+        :: else
+        fi
+#endif
+    }
+}
+
+inline mend()
+{
+    take_put();
+    put_lock = 0;
+    take_get();
+    get_lock = 0
+}
+
+/* The look at `waiting`, setting the mark, and the wake-up are steps of their
+ * own. */
+inline tell(what)
+{
+    if
+    :: side[what].waiting > 0 && !side[what].mark ->
+        atomic {
+            if
+            :: !side[what].mark -> side[what].mark = true; wakes = true
+            :: else
+            fi
+        };
+        if
+        :: wakes ->
+            atomic { change_value(what) };
+            atomic { wake_one(what); wakes = false }
         :: else
         fi
     :: else
     fi
 }
 
-/* Under the lock; gives it back. */
-inline wait(what, sleepers)
+inline announce(what)
 {
-#if BUG != 3
-    sleepers++;
-#endif
-    seen = ev;
-    give();
-#if BUG == 2
-    seen = ev;
-#endif
-    kick();
-    atomic { /* futex_wait */
-        if
-        :: ev == seen -> asleep[me] = what
-        :: else
-        fi;
-        seen = 0
-    };
-#if BUG == 3
-    sleepers++;
-#endif
-end_asleep:
-    asleep[me] == 0;
-    sleepers--
+    atomic { side[what].waiting++; side[what].mark = false };
+    announced = true
 }
 
-/* What both do with what the commit has changed. */
-inline finish()
+inline leave(what)
 {
-    set_exact();
-    give();
-#if BUG == 9
-    call[me] = false;
+    atomic {
+        side[what].waiting--;
+#if BUG != 8
+        side[what].mark = false
 #endif
-    kick();
-    call[me] = false
+    }
+}
+
+inline sleep(what)
+{
+#if BUG == 2
+    same[me] = true;
+#endif
+#if BUG == 1
+    announce(what);
+#endif
+    atomic { /* futex_wait */
+        if
+        :: same[me] -> asleep[me] = what
+        :: else
+        fi;
+        same[me] = false
+    };
+end_asleep:
+    asleep[me] == 0;
+    leave(what)
 }
 
 inline fill()
@@ -211,40 +197,58 @@ inline fill()
 
 proctype putter(byte me)
 {
-    byte i, seen, cell;
-    bool torn;
+    byte cell;
+    bool announced, wakes;
 
     {
         call[me] = true;
         do
-        :: take();
+        :: take_put();
             if
-            :: count < CELLS -> break
-            :: else -> wait(NF, nf_w)
-            fi
-        od;
+            :: CAN_PUT -> break
+            :: else -> put_lock = 0
+            fi;
+            same[me] = true;
 #if BUG != 1
-        ev = NE | NF;
+            announce(SPACE);
 #endif
-        cell = (first + count) % CELLS;
+#if BUG != 3
+            take_put();
+            if
+            :: CAN_PUT -> leave(SPACE); same[me] = false; break
+            :: else -> put_lock = 0
+            fi;
+#endif
+            sleep(SPACE)
+        od;
+        cell = tail % CELLS;
 #if BUG != 6
         fill();
 #endif
         atomic { /* the commit */
-            assert(seq[cell] == 0);
-            seq[cell] = next_seq;
+            assert(!(turn[cell] & 1));
+            turn[cell]++;
             was_put[me] = true
         };
 #if BUG == 6
         fill();
 #endif
-        atomic { next_seq++; count++; cell = 0 };
-        finish();
-        gone[me] = true;
+        atomic { tail++; cell = 0 };
+        put_lock = 0;
+#if BUG == 9
+        call[me] = false;
+#endif
+        if
+        :: announced && tail - head < CELLS -> tell(SPACE)
+        :: else
+        fi;
+        tell(ITEMS);
+        call[me] = false;
+        atomic { gone[me] = true; announced = false };
         goto leaves
     } unless { killed[me] };
 
-    atomic { asleep[me] = 0; i = 0; seen = 0; cell = 0; torn = false };
+    atomic { asleep[me] = 0; same[me] = false; cell = 0; wakes = false; announced = false };
     dead[me] = true;
 leaves:
     skip
@@ -252,37 +256,57 @@ leaves:
 
 proctype getter(byte me)
 {
-    byte i, seen, item;
-    bool torn;
+    byte item;
+    bool announced, wakes;
 
     {
         call[me] = true;
         do
-        :: take();
+        :: take_get();
             if
-            :: count > 0 -> break
-            :: else -> wait(NE, ne_w)
-            fi
-        od;
+            :: CAN_GET -> break
+            :: else -> get_lock = 0
+            fi;
+            same[me] = true;
 #if BUG != 1
-        ev = NE | NF;
+            announce(ITEMS);
 #endif
-        item = data[first];
+#if BUG != 3
+            take_get();
+            if
+            :: CAN_GET -> leave(ITEMS); same[me] = false; break
+            :: else -> get_lock = 0
+            fi;
+#endif
+            sleep(ITEMS)
+        od;
+        item = data[head % CELLS];
         atomic { /* the commit */
             assert(item && was_put[item] && !was_got[item]);
-            assert(seq[first] > last_seq);
-            last_seq = seq[first];
+            assert(head >= last_place);
+            last_place = head + 1;
             was_got[item] = true;
-            seq[first] = 0;
+            turn[head % CELLS]++;
             item = 0
         };
-        atomic { first = (first + 1) % CELLS; count-- };
-        finish();
-        gone[me] = true;
+        head++;
+        get_lock = 0;
+#if BUG == 9
+        call[me] = false;
+#endif
+#if BUG != 7
+        if
+        :: announced && tail > head -> tell(ITEMS)
+        :: else
+        fi;
+#endif
+        tell(SPACE);
+        call[me] = false;
+        atomic { gone[me] = true; announced = false };
         goto leaves
     } unless { killed[me] };
 
-    atomic { asleep[me] = 0; i = 0; seen = 0; item = 0; torn = false };
+    atomic { asleep[me] = 0; same[me] = false; item = 0; wakes = false; announced = false };
     dead[me] = true;
 leaves:
     skip
@@ -304,7 +328,15 @@ inline recover(who)
 #if BUG == 4
     :: false -> skip
 #else
-    :: call[who] -> atomic { wake_all() }
+    :: call[who] ->
+        mend();
+        atomic {
+            side[ITEMS].mark = false;
+            change_value(ITEMS);
+            side[SPACE].mark = false;
+            change_value(SPACE);
+            wake_all()
+        }
 #endif
     :: else
     fi
@@ -313,6 +345,8 @@ inline recover(who)
 /* The program, which makes the call of a dead worker right by waking. */
 proctype program()
 {
+    byte me = ALL + 1;
+
 end:
     if
     :: dead[1] -> recover(1)
@@ -321,13 +355,14 @@ end:
 }
 
 #if CELLS == 1
-#define QUEUED (seq[0] != 0)
-#define ROOM   (seq[0] == 0)
-#define HELD(item) (data[0] == item && seq[0])
+#define QUEUED     (turn[0] & 1)
+#define ROOM       (!(turn[0] & 1))
+#define HELD(item) (data[0] == item && (turn[0] & 1))
 #else
-#define QUEUED (seq[0] || seq[1])
-#define ROOM   (!seq[0] || !seq[1])
-#define HELD(item) ((data[0] == item && seq[0]) || (data[1] == item && seq[1]))
+#define QUEUED ((turn[0] & 1) || (turn[1] & 1))
+#define ROOM   (!(turn[0] & 1) || !(turn[1] & 1))
+#define HELD(item) ((data[0] == item && (turn[0] & 1)) || \
+                    (data[1] == item && (turn[1] & 1)))
 #endif
 #define SLEEPS(what) \
     (asleep[1] == what || asleep[2] == what || asleep[3] == what || \
@@ -338,8 +373,8 @@ proctype watcher()
 {
 end:
     timeout;
-    assert(!(QUEUED && SLEEPS(NE)));
-    assert(!(ROOM && SLEEPS(NF)));
+    assert(!(QUEUED && SLEEPS(ITEMS)));
+    assert(!(ROOM && SLEEPS(SPACE)));
     assert(!was_put[1] || was_got[1] || HELD(1));
     assert(!was_put[2] || was_got[2] || HELD(2))
 }
