@@ -122,7 +122,13 @@ end_zygote(void)
 
     (void)os_send(zygote.end, &farewell, sizeof farewell, NULL, 0);
     os_end_writes(zygote.end);
-    if (os_poll(&gone, 1, os_now() + PATIENCE) <= 0)
+    /* Killed early it would leave copies that nobody knows. */
+    const int64_t until = os_now() + PATIENCE;
+    int status;
+
+    while ((status = os_poll(&gone, 1, until)) < 0 && os_now() < until)
+        (void)wait_sleep(os_now() + 1000000);
+    if (status <= 0)
         (void)os_pidfd_signal(zygote.pidfd, SIGKILL);
     (void)os_pidfd_reap(zygote.pidfd, &ignored);
 }
