@@ -134,20 +134,53 @@ pool_here(void)
 
 /* --- places for jobs */
 
+/* Under the lock. */
 static int
 try_reserve(struct thread_pool *pool, uint32_t *seen)
 {
-    int status = 0;
-
-    lock_take(&pool->lock);
     *seen = atomic_load(&pool->room.value);
     if (pool->closing)
-        status = WEFT_ECLOSED;
-    else if (pool->backlog && pool->waiting >= pool->backlog)
-        status = WEFT_EAGAIN;
-    else
-        pool->waiting++;
-    lock_give(&pool->lock);
+        return why_set(WEFT_ECLOSED, "pool '%s' is being closed", pool->name);
+    if (pool->backlog && pool->waiting >= pool->backlog)
+        return why_set(WEFT_EAGAIN, "%zu tasks wait in pool '%s'",
+                       pool->backlog, pool->name);
+    pool->waiting++;
+    return 0;
+}
+
+static int
+wait_for_change(struct thread_pool *pool, uint32_t seen, int64_t until)
+{
+    const struct wait_terms terms = {
+        .until = until, .kind = SLOT_WAIT_PUT, .object = pool};
+    const int status = wait_while(&pool->room, seen, &terms);
+
+    if (status == WEFT_ETIMEDOUT)
+        return why_set(status, "pool '%s' had no room by the deadline",
+                       pool->name);
+    if (status < 0)
+        return why_set(status, "asked to stop while waiting for room in '%s'",
+                       pool->name);
+    return 0;
+}
+
+/* Under the lock, which it gives back meanwhile. Close waits for those who
+ * wait here. */
+static int
+wait_for_room(struct thread_pool *pool, uint32_t seen, int64_t until)
+{
+    int status;
+
+    pool->callers++;
+    do {
+        lock_give(&pool->lock);
+        status = wait_for_change(pool, seen, until);
+        lock_take(&pool->lock);
+        if (status == 0)
+            status = try_reserve(pool, &seen);
+    } while (status == WEFT_EAGAIN);
+    pool->callers--;
+    wait_post(&pool->gone, atomic_load(&pool->gone.value) + 1, INT_MAX);
     return status;
 }
 
@@ -155,33 +188,21 @@ int
 pool_reserve(weft_pool *face, int64_t until)
 {
     struct thread_pool *pool = thread_pool(face);
-    const struct wait_terms terms = {
-        .until = until, .kind = SLOT_WAIT_WORK, .object = pool};
     uint32_t seen;
-    int status;
 
     if (atomic_load(&pool->refuses) < 0)
         return why_set(WEFT_EFAILED, "pool '%s' takes no tasks: %s", pool->name,
                        pool->refusal);
-    status = service_runs() ? 0 : service_start(); /* for stops */
-    while (status == 0 && (status = try_reserve(pool, &seen)) == WEFT_EAGAIN &&
-           until > 0)
-        status = wait_while(&pool->room, seen, &terms);
-    switch (status) {
-    case WEFT_ECLOSED:
-        return why_set(status, "pool '%s' is being closed", pool->name);
-    case WEFT_EAGAIN:
-        return why_set(status, "%zu tasks wait in pool '%s'", pool->backlog,
-                       pool->name);
-    case WEFT_ETIMEDOUT:
-        return why_set(status, "pool '%s' had no room by the deadline",
-                       pool->name);
-    case WEFT_ECANCELED:
-        return why_set(status, "asked to stop while waiting for room in '%s'",
-                       pool->name);
-    default:
+    int status = service_runs() ? 0 : service_start(); /* for stops */
+
+    if (status < 0)
         return status;
-    }
+    lock_take(&pool->lock);
+    status = try_reserve(pool, &seen);
+    if (status == WEFT_EAGAIN && until > 0)
+        status = wait_for_room(pool, seen, until);
+    lock_give(&pool->lock);
+    return status;
 }
 
 void
@@ -244,7 +265,7 @@ wait_quiet(struct thread_pool *pool, int64_t until, bool stubborn)
 {
     const struct wait_terms terms = {.until = until,
                                      .stubborn = stubborn,
-                                     .kind = SLOT_WAIT_WORK,
+                                     .kind = SLOT_WAIT_SCOPE,
                                      .object = pool};
 
     for (;;) {
@@ -275,7 +296,7 @@ pool_rest(weft_pool *face)
         for (struct deck *idle; (idle = pool_take_idle(pool));)
             deck_ring(idle);
         const uint32_t seen = atomic_load(&pool->gone.value);
-        const unsigned left = pool->threads;
+        const unsigned left = pool->threads + pool->callers;
 
         lock_give(&pool->lock);
         if (left == 0)
@@ -296,6 +317,7 @@ pool_close(weft_pool *face, int64_t until)
                        pool->name);
     lock_take(&pool->lock);
     pool->closing = true;
+    wait_post(&pool->room, atomic_load(&pool->room.value) + 1, INT_MAX);
     lock_give(&pool->lock);
     const int status = wait_quiet(pool, until, false);
 

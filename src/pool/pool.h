@@ -40,6 +40,7 @@ struct thread_pool {
     unsigned blocking; /* threads that run blocking jobs */
     unsigned names;    /* given to threads */
     unsigned threads;  /* that have not ended */
+    unsigned callers;  /* that wait for room */
     bool closing;
     char refusal[TEXT_MESSAGE]; /* read-only once `refuses` is set */
 
@@ -52,7 +53,7 @@ struct thread_pool {
     _Atomic unsigned guests;
     struct wait_word room;  /* changes when a waiting job begins */
     struct wait_word quiet; /* changes when one has ended, while closing */
-    struct wait_word gone;  /* changes when a thread has ended */
+    struct wait_word gone;  /* changes when a thread has ended, or a caller */
     _Atomic unsigned deck_count;
     struct deck *_Atomic decks[POOL_DECKS]; /* all that were ever made */
 };
