@@ -191,6 +191,11 @@ static int
 begin_on_member(struct thread_pool *pool, weft_job *job)
 {
     lock_take(&pool->lock);
+    /* Who fails to prepare refuses what is in the list, and then leaves. */
+    if (pool->refuses < 0) {
+        lock_give(&pool->lock);
+        return why_set(pool->refuses, "%s", pool->refusal);
+    }
     list_append(&pool->ready, &job->in_pool);
     struct deck *idle = pool_take_idle(pool);
     const bool need = !idle && atomic_load(&pool->members) < pool_workers(pool);
@@ -364,6 +369,20 @@ refuse_all(struct thread_pool *pool)
     }
 }
 
+/* The first failure counts: the sentence is read without the lock. */
+static void
+refuse(struct thread_pool *pool, const char *why)
+{
+    lock_take(&pool->lock);
+    if (atomic_load(&pool->refuses) == 0) {
+        struct text text = text_over(pool->refusal, sizeof pool->refusal);
+
+        text_add(&text, "the preparation of a worker failed: %s", why);
+        atomic_store(&pool->refuses, WEFT_EFAILED);
+    }
+    lock_give(&pool->lock);
+}
+
 bool
 jobs_prepare(struct thread_pool *pool)
 {
@@ -376,12 +395,7 @@ jobs_prepare(struct thread_pool *pool)
     if (status == 0)
         status = weft_result(job, NULL, 0, WEFT_FOREVER);
     if (status < 0) {
-        lock_take(&pool->lock);
-        struct text text = text_over(pool->refusal, sizeof pool->refusal);
-
-        text_add(&text, "the preparation of a worker failed: %s", weft_why());
-        pool->refuses = WEFT_EFAILED;
-        lock_give(&pool->lock);
+        refuse(pool, weft_why());
         refuse_all(pool);
     }
     weft_release(job);
