@@ -308,9 +308,11 @@ wait_for(weft_job *job, const struct wait_terms *terms)
 
     while (terms->until > os_now() && help(job) && !job_has_ended(job))
         ;
-    if (!works_for(pool, deck) || job_has_ended(job) || has_stack(deck))
+    if (!works_for(pool, deck) || job_has_ended(job) || terms->until <= 0 ||
+        (has_stack(deck) && job->delay == 0))
         return wait_while(&job->ended, 0, terms);
-    /* Its stack is full: another one helps in its place. */
+    /* Its stack is full, or the job will come when it sleeps: another one helps
+     * in its place. */
     atomic_fetch_add(&pool->extra, 1);
     (void)member_need(pool);
     const int status = wait_while(&job->ended, 0, terms);
