@@ -309,7 +309,7 @@ wait_for(weft_job *job, const struct wait_terms *terms)
     while (terms->until > os_now() && help(job) && !job_has_ended(job))
         ;
     if (!works_for(pool, deck) || job_has_ended(job) || terms->until <= 0 ||
-        (has_stack(deck) && job->delay == 0))
+        (has_stack(deck) && !job->late))
         return wait_while(&job->ended, 0, terms);
     /* Its stack is full, or the job will come when it sleeps: another one helps
      * in its place. */

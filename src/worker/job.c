@@ -42,6 +42,7 @@ copy_task(weft_job *job, const weft_task *task)
                                                      : 1 * WEFT_SECOND;
     job->daemon = task->daemon;
     job->blocking = task->blocking;
+    job->late = task->delay > 0 || task->after;
     job->scope = task->scope;
     job->after = task->after ? job_keep(task->after) : NULL;
     job->takes_result = !task->arg && task->arg_size == 0;

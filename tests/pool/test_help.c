@@ -125,6 +125,23 @@ join_delayed(weft_call *call)
 }
 
 static int
+join_the_last(weft_call *call)
+{
+    weft_job *first = NULL, *last = NULL;
+    int status =
+        weft_submit(&first, pool_of_call(call), &(weft_task){.fn = do_nothing});
+
+    if (status == 0)
+        status = weft_submit(&last, pool_of_call(call),
+                             &(weft_task){.fn = do_nothing, .after = first});
+    if (status == 0)
+        status = weft_result(last, NULL, 0, WEFT_FOREVER);
+    weft_release(first);
+    weft_release(last);
+    return status;
+}
+
+static int
 join_twice_removed(weft_call *call)
 {
     weft_job *first = NULL, *last = NULL;
@@ -163,9 +180,9 @@ join_a_blocking_one(weft_call *call)
     return status;
 }
 
-static weft_fn *const ways[] = {wait_in_scope,      close_scope,
-                                wait_for_any,       join_delayed,
-                                join_twice_removed, join_a_blocking_one};
+static weft_fn *const ways[] = {
+    wait_in_scope, close_scope,        wait_for_any,       join_delayed,
+    join_the_last, join_twice_removed, join_a_blocking_one};
 
 START_TEST(one_worker_can_wait_for_what_it_submitted)
 {
