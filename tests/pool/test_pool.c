@@ -40,7 +40,6 @@ static const struct {
 } wrong[] = {
     {(weft_kind)9, {.workers = 1}, WEFT_EINVAL, "kind 9"},
     {WEFT_PROCESS, {.workers = 1}, WEFT_ENOTSUP, "not built yet"},
-    {WEFT_SERIAL, {.workers = 1}, WEFT_ENOTSUP, "not built yet"},
     {WEFT_CLUSTER, {.workers = 1}, WEFT_ENOTSUP, "not built yet"},
     {WEFT_THREAD, {.workers = 5000}, WEFT_EINVAL, "5000"},
     {WEFT_THREAD, {.name = ""}, WEFT_EINVAL, "name"},
@@ -414,6 +413,30 @@ START_TEST(counts_belong_together)
 
 END_TEST
 
+/* --- a serial pool */
+
+START_TEST(a_serial_pool_runs_tasks_at_once)
+{
+    weft_pool *pool = NULL;
+    int seven = 7, twice = 0;
+
+    ck_assert_int_eq(weft_pool_open(&pool, WEFT_SERIAL, NULL), 0);
+    weft_job *job = submit(pool, .fn = double_it, WEFT_ARG(seven),
+                           .result_size = sizeof twice);
+
+    ck_assert(!weft_is_alive(job));
+    ck_assert_int_eq(weft_result(job, &twice, sizeof twice, WEFT_NOW), 0);
+    ck_assert_int_eq(twice, 14);
+    weft_release(job);
+    expect_end(submit(pool, .fn = do_fail), WEFT_EFAILED);
+    ck_assert_uint_eq(counts_of(pool).succeeded, 1);
+    ck_assert_uint_eq(counts_of(pool).failed, 1);
+    expect_refused(weft_pool_resize(pool, 2), WEFT_ENOTSUP, "serial");
+    pool_drain(pool);
+}
+
+END_TEST
+
 static Suite *
 make(void)
 {
@@ -442,6 +465,7 @@ make(void)
     tcase_add_test(tcase, idle_workers_go);
     tcase_add_test(tcase, no_task_is_lost_to_one_that_goes);
     tcase_add_test(tcase, counts_belong_together);
+    tcase_add_test(tcase, a_serial_pool_runs_tasks_at_once);
     return suite;
 }
 

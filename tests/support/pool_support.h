@@ -5,8 +5,7 @@
 #include "support/worker_support.h"
 
 /* A thread pool with these options; it must open. */
-#define open_pool(...) \
-    pool_must_open(&(weft_pool_options){__VA_ARGS__})
+#define open_pool(...) pool_must_open(&(weft_pool_options){__VA_ARGS__})
 
 weft_pool *pool_must_open(const weft_pool_options *options);
 
