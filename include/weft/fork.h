@@ -55,7 +55,7 @@ WEFT_API __attribute__((cold)) void weft_fork_slow(weft_lane *lane);
 WEFT_API __attribute__((cold)) bool weft_sync_slow(weft_lane *lane);
 
 static inline struct weft_lane_head *
-weft_lane_head(const weft_lane *lane)
+weft_lane_head_of(const weft_lane *lane)
 {
     return (struct weft_lane_head *)((uintptr_t)lane >> WEFT_LANE_BITS
                                                             << WEFT_LANE_BITS);
@@ -68,8 +68,9 @@ weft_fork(weft_lane *lane, weft_fork_fn *run, void *frame)
 {
     lane->run = run;
     lane->frame = frame;
-    if (__builtin_expect(lane >= __atomic_load_n(&weft_lane_head(lane)->limit,
-                                                 __ATOMIC_RELAXED),
+    if (__builtin_expect(lane >=
+                             __atomic_load_n(&weft_lane_head_of(lane)->limit,
+                                             __ATOMIC_RELAXED),
                          0))
         weft_fork_slow(lane);
     return lane + 1;
@@ -80,8 +81,9 @@ weft_fork(weft_lane *lane, weft_fork_fn *run, void *frame)
 WEFT_MUST_CHECK static inline bool
 weft_unfork(weft_lane *lane)
 {
-    if (__builtin_expect(lane >= __atomic_load_n(&weft_lane_head(lane)->split,
-                                                 __ATOMIC_RELAXED),
+    if (__builtin_expect(lane >=
+                             __atomic_load_n(&weft_lane_head_of(lane)->split,
+                                             __ATOMIC_RELAXED),
                          1))
         return true;
     return weft_sync_slow(lane);

@@ -23,7 +23,7 @@ pack(uint32_t tail, uint32_t split)
 static struct deck *
 deck_of(weft_lane *lane)
 {
-    return (struct deck *)(void *)weft_lane_head(lane);
+    return (struct deck *)(void *)weft_lane_head_of(lane);
 }
 
 /* --- making */
