@@ -43,7 +43,7 @@ int64_t
 bell_slice(const struct self *self)
 {
     for (const struct stop *stop = self->stop; stop; stop = stop->outer)
-        if (stop->remote && atomic_load(&mirrored) != stop)
+        if (stop->borrowed || (stop->remote && atomic_load(&mirrored) != stop))
             return os_now() + SLICE;
     return OS_NEVER;
 }

@@ -38,6 +38,8 @@ void
 stop_listen(struct self *self, int bell)
 {
     for (struct stop *stop = self->stop; stop; stop = stop->outer) {
+        if (stop->borrowed)
+            continue;
         atomic_store(&stop->cell->bell, bell);
         if (stop->remote)
             bell_mirror(stop);
@@ -48,6 +50,8 @@ void
 stop_ignore(struct self *self)
 {
     for (struct stop *stop = self->stop; stop; stop = stop->outer) {
+        if (stop->borrowed)
+            continue;
         atomic_store(&stop->cell->bell, -1);
         while (atomic_load(&stop->cell->ringing) > 0)
             os_pause();

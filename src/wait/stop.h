@@ -32,6 +32,8 @@ struct stop {
     const _Atomic uint32_t *asked;
     struct stop_cell *cell; /* whose bell the stopper rings */
     bool remote;            /* `asked` is written by another process */
+    bool borrowed;          /* another thread's, who works for it too: it has
+                               no cell, and who polls looks at it in slices */
     struct stop *outer;
 };
 
@@ -43,14 +45,21 @@ void stop_ask(struct stop_cell *cell, uint32_t reason);
 /* Rings the bell without asking. Signal-safe. */
 void stop_ring(struct stop_cell *cell);
 
+/* Whether one of the chain was asked to stop. */
+static inline bool
+stop_any_asked(const struct stop *stop)
+{
+    for (; stop; stop = stop->outer)
+        if (atomic_load_explicit(stop->asked, memory_order_acquire) != 0)
+            return true;
+    return false;
+}
+
 /* Whether the thread was asked to stop. */
 static inline bool
 stop_asked(const struct self *self)
 {
-    for (const struct stop *stop = self->stop; stop; stop = stop->outer)
-        if (atomic_load_explicit(stop->asked, memory_order_acquire) != 0)
-            return true;
-    return false;
+    return stop_any_asked(self->stop);
 }
 
 /* Whether a stop ends the thread's waits now. */
