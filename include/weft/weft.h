@@ -8,6 +8,7 @@
 #include <weft/event.h>
 #include <weft/fork.h>
 #include <weft/job.h>
+#include <weft/loop.h>
 #include <weft/mutex.h>
 #include <weft/once.h>
 #include <weft/pipe.h>
