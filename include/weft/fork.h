@@ -51,8 +51,8 @@ WEFT_API int weft_enter(weft_pool *pool, weft_fork_fn *fn, void *frame,
                         weft_time deadline);
 
 /* internal: the slow paths */
-WEFT_API __attribute__((cold)) void weft_fork_slow(weft_lane *lane);
-WEFT_API __attribute__((cold)) bool weft_sync_slow(weft_lane *lane);
+WEFT_API void weft_fork_slow(weft_lane *lane) __attribute__((cold));
+WEFT_API bool weft_sync_slow(weft_lane *lane) __attribute__((cold));
 
 static inline struct weft_lane_head *
 weft_lane_head_of(const weft_lane *lane)

@@ -50,7 +50,8 @@ copy(struct thread_pool *pool, const weft_pool_options *options)
 
         if (!cpus)
             return false;
-        pool->worker.cpus = memcpy(cpus, worker->cpus, size);
+        memcpy(cpus, worker->cpus, size);
+        pool->worker.cpus = cpus;
     }
     if (!options->prepare)
         return true;
@@ -63,7 +64,8 @@ copy(struct thread_pool *pool, const weft_pool_options *options)
 
     if (!arg)
         return false;
-    pool->prepare.arg = memcpy(arg, task->arg, task->arg_size);
+    memcpy(arg, task->arg, task->arg_size);
+    pool->prepare.arg = arg;
     pool->prepare.arg_size = task->arg_size;
     return true;
 }

@@ -81,7 +81,7 @@ sort_all(weft_pool *pool, struct sort *sort)
     const size_t tables = sort->how->compare ? 0 : radix_counts(sort->parts);
     int status = WEFT_ENOMEM;
 
-    sort->other = os_memory_is_left(bytes) ? malloc(bytes) : NULL;
+    sort->other = bytes && os_memory_is_left(bytes) ? malloc(bytes) : NULL;
     sort->counts = tables ? malloc(tables) : NULL;
     if (sort->other && (tables == 0 || sort->counts))
         status = pool->of->enter(pool, run, sort, WEFT_FOREVER.ns);
