@@ -1,0 +1,235 @@
+/* Compresses files as gzip does, on all CPUs; gunzip restores them. A task a
+ * block, each with the 32 KiB before it as its dictionary, so that the result
+ * is as small as gzip's; written in order, however they end.
+ * Usage: pgz [-1..-9] [--threads N] [--compare] FILE...   writes FILE.gz */
+#include "speed.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+enum {
+    BLOCK = 128 << 10,
+    WINDOW = 32 << 10,
+    RAW = -15, /* deflate without a header */
+    AHEAD = 4  /* blocks a worker that may wait to be written */
+};
+
+struct options {
+    int level;
+    unsigned threads;
+    bool compare;
+};
+
+struct block {
+    unsigned char before[WINDOW], in[BLOCK], out[BLOCK + BLOCK / 8 + 64];
+    size_t known, size, made;
+    uLong sum;
+    int level;
+    bool last;
+    weft_job *job;
+};
+
+static _Noreturn void usage(const char *program)
+{
+    fprintf(stderr, "usage: %s [-1..-9] [--threads N] [--compare] FILE...\n",
+            program);
+    exit(2);
+}
+
+/* --- a block, by a worker */
+
+static void stream_end(void *stream)
+{
+    deflateEnd(stream);
+}
+
+/* A worker's own, for as long as it lives. */
+static z_stream *stream_get(int level)
+{
+    static _Thread_local z_stream stream;
+    static _Thread_local bool ready;
+
+    if (ready)
+        return deflateReset(&stream) == Z_OK ? &stream : NULL;
+    if (deflateInit2(&stream, level, Z_DEFLATED, RAW, 8, Z_DEFAULT_STRATEGY) !=
+        Z_OK)
+        return NULL;
+    ready = true;
+    return weft_at_end(stream_end, &stream) < 0 ? NULL : &stream;
+}
+
+static int compress_block(weft_call *call)
+{
+    struct block *block = (struct block *)(uintptr_t)call->arg;
+    z_stream *stream = stream_get(block->level);
+
+    if (!stream)
+        return weft_fail(call, "no memory for a stream");
+    if (block->known > 0)
+        deflateSetDictionary(stream, block->before, (uInt)block->known);
+    stream->next_in = block->in;
+    stream->avail_in = (uInt)block->size;
+    stream->next_out = block->out;
+    stream->avail_out = sizeof block->out;
+    const int end = deflate(stream, block->last ? Z_FINISH : Z_SYNC_FLUSH);
+
+    block->made = sizeof block->out - stream->avail_out;
+    block->sum = crc32(crc32(0, NULL, 0), block->in, (uInt)block->size);
+    if (end != (block->last ? Z_STREAM_END : Z_OK) || stream->avail_in > 0)
+        return weft_fail(call, "a block does not fit");
+    return 0;
+}
+
+/* --- a file, by the caller */
+
+static void write_number(FILE *to, uLong number)
+{
+    for (int i = 0; i < 4; i++)
+        putc((int)(number >> 8 * i & 0xff), to);
+}
+
+/* Waits for a block and writes it. */
+static void finish(struct block *block, FILE *to, uLong *sum, uLong *size)
+{
+    weft_must(weft_result(block->job, NULL, 0, WEFT_FOREVER), "compress");
+    weft_release(block->job);
+    block->job = NULL;
+    if (fwrite(block->out, 1, block->made, to) != block->made) {
+        perror("pgz: write");
+        exit(1);
+    }
+    *sum = crc32_combine(*sum, block->sum, (z_off_t)block->size);
+    *size += block->size;
+}
+
+/* Reads the next block behind `before`. */
+static void fill(struct block *block, FILE *from, const struct block *before)
+{
+    block->known = 0;
+    if (before) {
+        block->known = before->size < WINDOW ? before->size : WINDOW;
+        memcpy(block->before, before->in + before->size - block->known,
+               block->known);
+    }
+    block->size = fread(block->in, 1, BLOCK, from);
+    const int next = getc(from);
+
+    block->last = next == EOF;
+    if (!block->last)
+        ungetc(next, from);
+}
+
+static void compress_all(weft_pool *pool, unsigned count, int level, FILE *from,
+                         FILE *to)
+{
+    static const unsigned char header[] = {31, 139, 8, 0, 0, 0, 0, 0, 0, 3};
+    struct block *blocks = calloc(count, sizeof *blocks);
+    uLong sum = crc32(0, NULL, 0), size = 0;
+    unsigned long begun = 0, written = 0;
+
+    if (!blocks)
+        abort();
+    fwrite(header, 1, sizeof header, to);
+    for (bool last = false; !last; begun++) {
+        struct block *block = &blocks[begun % count];
+
+        if (begun >= count)
+            finish(block, to, &sum, &size), written++;
+        fill(block, from, begun ? &blocks[(begun - 1) % count] : NULL);
+        block->level = level;
+        last = block->last;
+        weft_must(weft_submit(&block->job, pool,
+                              &(weft_task){.fn = compress_block,
+                                           .name = "block",
+                                           .arg = block}),
+                  "submit");
+    }
+    for (; written < begun; written++)
+        finish(&blocks[written % count], to, &sum, &size);
+    write_number(to, sum);
+    write_number(to, size);
+    free(blocks);
+}
+
+static double compress_file(const char *path, const struct options *options,
+                            unsigned threads, const char *result)
+{
+    FILE *from = fopen(path, "rb"), *to = fopen(result, "wb");
+    weft_pool *pool;
+
+    if (!from || !to) {
+        perror(from ? result : path);
+        exit(1);
+    }
+    const weft_time begun = weft_now();
+
+    weft_must(
+        weft_pool_open(&pool, WEFT_THREAD,
+                       &(weft_pool_options){.workers = threads, .name = "pgz"}),
+        "open a pool");
+    compress_all(pool, AHEAD * threads, options->level, from, to);
+    weft_must(weft_pool_close(pool, WEFT_FOREVER), "close the pool");
+    const bool bad = ferror(from);
+
+    fclose(from);
+    if (fclose(to) != 0 || bad) {
+        perror(bad ? path : result);
+        exit(1);
+    }
+    return seconds_since(begun);
+}
+
+static long size_of(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    long size = -1;
+
+    if (file && fseek(file, 0, SEEK_END) == 0)
+        size = ftell(file);
+    if (file)
+        fclose(file);
+    return size;
+}
+
+static void do_file(const char *path, const struct options *options)
+{
+    char result[4096];
+
+    if (snprintf(result, sizeof result, "%s.gz", path) >= (int)sizeof result) {
+        fprintf(stderr, "pgz: a name is too long\n");
+        exit(1);
+    }
+    const double alone =
+        options->compare ? compress_file(path, options, 1, result) : 0;
+    const double took = compress_file(path, options, options->threads, result);
+
+    fprintf(stderr, "%s: %ld -> %ld bytes, %.3f s with %u workers", path,
+            size_of(path), size_of(result), took, options->threads);
+    if (options->compare)
+        fprintf(stderr, "; with one %.3f s: %.2f times as fast", alone,
+                alone / took);
+    fputc('\n', stderr);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.level = 6, .threads = weft_cpu_count()};
+    int i = 1;
+
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (argv[i][1] >= '1' && argv[i][1] <= '9' && !argv[i][2])
+            options.level = argv[i][1] - '0';
+        else if (strcmp(argv[i], "--compare") == 0)
+            options.compare = true;
+        else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
+            options.threads = (unsigned)strtoul(argv[++i], NULL, 10);
+        else
+            usage(argv[0]);
+    }
+    if (i == argc || options.threads == 0)
+        usage(argv[0]);
+    for (; i < argc; i++)
+        do_file(argv[i], &options);
+    return 0;
+}
