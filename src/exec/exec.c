@@ -52,7 +52,8 @@ forget(void)
 {
     atomic_store(&standard.pool, NULL);
     standard.lock = (struct lock){0};
-    self_get()->deck = NULL;
+    if (self_here)
+        self_here->deck = NULL;
 }
 
 __attribute__((constructor)) static void

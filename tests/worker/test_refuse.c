@@ -245,22 +245,10 @@ END_TEST
 
 /* --- not yet */
 
-START_TEST(a_field_of_a_task_that_is_not_built_yet_is_refused)
+START_TEST(retries_of_a_process_are_refused)
 {
-    const struct {
-        weft_task task;
-        const char *name;
-    } lines[] = {
-        {{.fn = never, .submit_by = {1}}, "submit_by"},
-        {{.fn = never, .submit_by = WEFT_FOREVER}, "submit_by"},
-        {{.fn = never, .retries = 1}, "retries"},
-        {{.fn = never, .blocking = true}, "blocking"},
-    };
-
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        expect(KIND, &lines[i].task, WEFT_ENOTSUP, lines[i].name);
-        expect(WEFT_SERIAL, &lines[i].task, WEFT_ENOTSUP, lines[i].name);
-    }
+    expect(WEFT_PROCESS, &(weft_task){.fn = never, .retries = 1}, WEFT_ENOTSUP,
+           "retries");
 }
 
 END_TEST
@@ -380,7 +368,7 @@ add_unsupported(Suite *suite)
     tcase_add_test(tcase, a_bare_pointer_reaches_a_thread);
     tcase_add_test(tcase, what_a_serial_job_cannot_have_is_refused);
     tcase_add_test(tcase, a_cluster_takes_no_started_job);
-    add_for_kinds(tcase, a_field_of_a_task_that_is_not_built_yet_is_refused);
+    tcase_add_test(tcase, retries_of_a_process_are_refused);
     tcase_add_test(tcase, what_only_a_process_can_have_is_refused);
     tcase_add_test(tcase, an_option_of_init_that_cannot_be_is_refused);
     tcase_add_test(tcase, a_source_that_is_not_one_thing_is_refused);
