@@ -229,6 +229,8 @@ begin(weft_job *job)
     job->number = atomic_fetch_add(&pool->numbered, 1) + 1;
     if (around && around->of == &pool_job_kind && pool_of(around) == pool)
         job->submitter = around->number;
+    if (atomic_load(&pool->stopping))
+        job_ask(job, JOB_STOP_ASKED);
     job->entered = true;
     const int status =
         job->blocking ? begin_blocking(pool, job) : begin_on_member(pool, job);
@@ -349,6 +351,7 @@ ask(weft_job *job, void *pool)
 void
 jobs_stop(struct thread_pool *pool)
 {
+    atomic_store(&pool->stopping, true);
     runtime_foreach(ask, pool);
 }
 

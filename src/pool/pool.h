@@ -44,11 +44,14 @@ struct thread_pool {
     bool closing;
     char refusal[TEXT_MESSAGE]; /* read-only once `refuses` is set */
 
-    _Atomic unsigned extra;    /* members in place of those that cannot help */
-    atomic_bool resting;       /* who has nothing to do ends */
-    _Atomic int refuses;       /* the status; 0 = nothing is refused */
-    _Atomic uint64_t numbered; /* jobs */
-    _Atomic unsigned members;  /* threads that serve the pool; changed up */
+    _Atomic unsigned extra; /* members in place of those that cannot help */
+    atomic_bool stopping;   /* close has given up waiting; with the list of the
+                               runtime's jobs: who adds one looks here, who
+                               sets this looks there */
+    atomic_bool resting;    /* who has nothing to do ends */
+    _Atomic int refuses;    /* the status; 0 = nothing is refused */
+    _Atomic uint64_t numbered;   /* jobs */
+    _Atomic unsigned members;    /* threads that serve the pool; changed up */
     _Atomic unsigned idle_count; /* by anybody; these two under lock */
     _Atomic unsigned guests;
     struct wait_word room;  /* changes when a waiting job begins */
