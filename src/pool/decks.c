@@ -7,8 +7,12 @@ pool_take_deck(struct thread_pool *pool)
     struct list *at = list_pop(&pool->spare);
 
     lock_give(&pool->lock);
-    if (at)
-        return list_entry(at, struct deck, link);
+    if (at) {
+        struct deck *spare = list_entry(at, struct deck, link);
+
+        spare->meter = (struct meter){0}; /* it was another thread's */
+        return spare;
+    }
     struct deck *deck = deck_new(pool);
 
     if (!deck)

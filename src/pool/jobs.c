@@ -148,8 +148,13 @@ run_blocking(weft_call *call)
     self_get()->deck = deck;
     deck->stack = __builtin_frame_address(0);
     deck->room = pool->worker.stack_size / 2;
+    const bool prepared = jobs_prepare(pool);
+
     while ((job = take_blocking(pool)))
-        jobs_run(pool, job);
+        if (prepared)
+            jobs_run(pool, job);
+        else
+            fail(pool, job, pool->refusal);
     self_get()->deck = NULL;
     pool_give_deck(pool, deck);
     member_gone(pool);

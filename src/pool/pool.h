@@ -29,11 +29,11 @@ struct thread_pool {
     weft_worker_options worker;
     char name[TEXT_NAME];
 
-    struct lock lock;
-    struct list ready;   /* jobs that wait for a member; under lock, as */
-    struct list blocked; /* ... for a thread of its own; all up to */
-    struct list idle;    /* decks, the last first to be woken; */
-    struct list spare;   /* decks that nobody uses; `refusal` */
+    struct lock lock;    /* of all that follows, up to `refusal` */
+    struct list ready;   /* jobs that wait for a member */
+    struct list blocked; /* jobs that wait for a thread of their own */
+    struct list idle;    /* decks, the last first to be woken */
+    struct list spare;   /* decks that nobody uses */
     size_t waiting;      /* jobs that were let in and have not begun */
     size_t running, ending;
     uint64_t succeeded, failed;
@@ -50,9 +50,9 @@ struct thread_pool {
                                sets this looks there */
     atomic_bool resting;    /* who has nothing to do ends */
     _Atomic int refuses;    /* the status; 0 = nothing is refused */
-    _Atomic uint64_t numbered;   /* jobs */
-    _Atomic unsigned members;    /* threads that serve the pool; changed up */
-    _Atomic unsigned idle_count; /* by anybody; these two under lock */
+    _Atomic uint64_t numbered; /* jobs */
+    _Atomic unsigned members;  /* threads that serve the pool; +1 by anybody */
+    _Atomic unsigned idle_count; /* of them, those in `idle`; under lock */
     _Atomic unsigned guests;
     struct wait_word room;  /* changes when a waiting job begins */
     struct wait_word quiet; /* changes when one has ended, while closing */

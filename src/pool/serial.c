@@ -24,13 +24,13 @@ begin(weft_job *job)
     self->deck = outer;
     pool_give_deck(pool, deck);
     lock_take(&pool->lock);
-    pool->waiting--;
     if (job->outcome.status == WEFT_OK)
         pool->succeeded++;
     else
         pool->failed++;
     lock_give(&pool->lock);
     job_drop(job);
+    pool_give_back(&pool->face); /* last: who closes the pool waits for it */
     return status;
 }
 

@@ -221,6 +221,47 @@ START_TEST(a_fork_from_a_task_works_for_no_pool)
 
 END_TEST
 
+static void *
+submit_and_wait(void *pool)
+{
+    weft_job *job = submit(pool, .fn = wait_for_go);
+
+    weft_release(job);
+    return NULL;
+}
+
+static void *
+close_it(void *pool)
+{
+    ck_assert_int_eq(weft_pool_close(pool, WEFT_FOREVER), 0);
+    return NULL;
+}
+
+START_TEST(closing_a_serial_pool_waits_for_its_task)
+{
+    weft_pool *pool = NULL;
+
+    ck_assert_int_eq(weft_pool_open(&pool, WEFT_SERIAL, NULL), 0);
+    const pthread_t busy = support_thread(submit_and_wait, pool);
+
+    gate_pass(&common->begun);
+    const pthread_t closer = support_thread(close_it, pool);
+    weft_worker all[16];
+    bool waits = false;
+
+    while (!waits) {
+        const size_t count = weft_list(WEFT_THREADS, all, 16);
+
+        for (size_t i = 0; i < count && i < 16; i++)
+            waits |= all[i].state == WEFT_WAITING;
+    }
+    gate_open(&common->go);
+    support_join(busy);
+    support_join(closer);
+}
+
+END_TEST
+
 static Suite *
 make(void)
 {
@@ -233,6 +274,7 @@ make(void)
     tcase_add_test(tcase, many_threads_make_one_default_pool);
     tcase_add_test(tcase, tasks_wait_for_those_of_another_pool);
     tcase_add_test(tcase, pools_come_and_go);
+    tcase_add_test(tcase, closing_a_serial_pool_waits_for_its_task);
     support_add_table(tcase, workers_of_any_kind_have_pools, others);
     /* ThreadSanitizer ends a fork of many threads that makes more;
      * AddressSanitizer may have copied its allocator's lock as it was held. */
