@@ -221,6 +221,32 @@ START_TEST(a_fork_from_a_task_works_for_no_pool)
 
 END_TEST
 
+static int
+set_prepared(weft_call *call)
+{
+    (void)call;
+    return weft_set_name("prepared");
+}
+
+static int
+is_prepared(weft_call *call)
+{
+    return strcmp(weft_self()->name, "prepared") == 0
+               ? 0
+               : weft_fail(call, "in %s", weft_self()->name);
+}
+
+START_TEST(threads_of_blocking_tasks_are_prepared)
+{
+    const weft_task first = {.fn = set_prepared};
+    weft_pool *pool = open_pool(.workers = 1, .prepare = &first);
+
+    expect_end(submit(pool, .fn = is_prepared, .blocking = true), WEFT_OK);
+    pool_drain(pool);
+}
+
+END_TEST
+
 static void *
 submit_and_wait(void *pool)
 {
@@ -274,6 +300,7 @@ make(void)
     tcase_add_test(tcase, many_threads_make_one_default_pool);
     tcase_add_test(tcase, tasks_wait_for_those_of_another_pool);
     tcase_add_test(tcase, pools_come_and_go);
+    tcase_add_test(tcase, threads_of_blocking_tasks_are_prepared);
     tcase_add_test(tcase, closing_a_serial_pool_waits_for_its_task);
     support_add_table(tcase, workers_of_any_kind_have_pools, others);
     /* ThreadSanitizer ends a fork of many threads that makes more;
