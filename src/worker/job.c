@@ -85,6 +85,7 @@ job_new(const struct task_way *way, const weft_task *task, const char *name)
     job->of = way->of;
     job->kind = kind;
     job->worker = way->pool;
+    job->reserved = way->reserved;
     job->timer.fire = job_timer;
     copy_task(job, task);
     job->result = job->block + arg;

@@ -147,8 +147,9 @@ struct weft_job {
     uint64_t number;     /* in the pool, from 1 */
     uint64_t submitter;  /* the number of the job that submitted it; 0 = none */
     bool blocking;       /* of the task */
-    bool late;    /* it comes to the pool some time after its submission */
-    bool entered; /* it was given to the pool's workers */
+    bool late;     /* it comes to the pool some time after its submission */
+    bool entered;  /* it was given to the pool's workers */
+    bool reserved; /* it had a place there before */
 
     weft_scope *scope; /* NULL = none */
     struct list in_scope;

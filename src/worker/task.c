@@ -171,6 +171,7 @@ weft_start(weft_job **out, weft_kind kind, const weft_task *task)
 
     return status < 0
                ? status
-               : task_launch(out, &(struct task_way){kind, kind_of(kind), NULL},
-                             task);
+               : task_launch(
+                     out, &(struct task_way){.kind = kind, .of = kind_of(kind)},
+                     task);
 }
