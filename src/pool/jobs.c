@@ -129,7 +129,7 @@ run_blocking(weft_call *call)
 
     self_get()->deck = deck;
     deck->stack = __builtin_frame_address(0);
-    deck->room = pool->worker.stack_size / 2;
+    deck->room = pool->options.options.stack_size / 2;
     const bool prepared = jobs_prepare(pool);
 
     while ((job = take_blocking(pool)))

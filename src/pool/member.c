@@ -159,7 +159,7 @@ serve(weft_call *call)
 
     self_get()->deck = deck;
     deck->stack = __builtin_frame_address(0);
-    deck->room = pool->worker.stack_size / 2;
+    deck->room = pool->options.options.stack_size / 2;
     if (jobs_prepare(pool))
         do
             while (work(deck))
@@ -183,12 +183,13 @@ member_thread(struct thread_pool *pool, weft_fn *fn, struct deck *deck)
     pool->threads++;
     text_add(&text, "%s-%u", pool->in.name, pool->names++);
     lock_give(&pool->in.lock);
-    const int status = weft_start(NULL, WEFT_THREAD,
-                                  &(weft_task){.fn = fn,
-                                               .name = name,
-                                               .arg = deck,
-                                               .daemon = true,
-                                               .worker = &pool->worker});
+    const int status =
+        weft_start(NULL, WEFT_THREAD,
+                   &(weft_task){.fn = fn,
+                                .name = name,
+                                .arg = deck,
+                                .daemon = true,
+                                .worker = &pool->options.options});
 
     if (status < 0)
         member_gone(pool);

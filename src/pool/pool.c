@@ -35,39 +35,30 @@ check(const weft_pool_options *options)
     return status;
 }
 
-/* What the options point to is the caller's. False: no memory. */
-static bool
+/* What the options point to is the caller's. */
+static int
 copy(struct thread_pool *pool, const weft_pool_options *options)
 {
-    const weft_worker_options *worker = &options->worker;
-
-    pool->worker = *worker;
-    if (!worker->stack_size)
-        pool->worker.stack_size = STACK;
-    if (worker->cpus) {
-        const size_t size = worker->cpu_count * sizeof *worker->cpus;
-        unsigned *cpus = malloc(size);
-
-        if (!cpus)
-            return false;
-        memcpy(cpus, worker->cpus, size);
-        pool->worker.cpus = cpus;
-    }
-    if (!options->prepare)
-        return true;
     const weft_task *task = options->prepare;
+    const int status = options_copy(&pool->options, &options->worker);
 
+    if (status < 0)
+        return status;
+    if (!options->worker.stack_size)
+        pool->options.options.stack_size = STACK;
+    if (!task)
+        return 0;
     pool->prepare = (weft_task){.fn = task->fn, .arg = task->arg};
     if (task->arg_size == 0)
-        return true;
+        return 0;
     void *arg = malloc(task->arg_size);
 
     if (!arg)
-        return false;
+        return why_because(WEFT_ENOMEM, "weft_pool_open");
     memcpy(arg, task->arg, task->arg_size);
     pool->prepare.arg = arg;
     pool->prepare.arg_size = task->arg_size;
-    return true;
+    return 0;
 }
 
 static void
@@ -77,7 +68,7 @@ pool_free(struct thread_pool *pool)
 
     for (unsigned i = 0; i < count; i++)
         deck_free(atomic_load(&pool->decks[i]));
-    free((void *)(uintptr_t)pool->worker.cpus);
+    options_copy_free(&pool->options);
     if (pool->prepare.arg_size)
         free((void *)(uintptr_t)pool->prepare.arg);
     free(pool);
@@ -87,16 +78,18 @@ int
 pool_make(weft_pool **out, const struct pool_kind *of, weft_kind kind,
           const weft_pool_options *options)
 {
-    const int status = check(options);
+    int status = check(options);
 
     if (status < 0)
         return status;
     struct thread_pool *pool = calloc(1, sizeof *pool);
 
-    if (!pool || !copy(pool, options)) {
-        if (pool)
-            pool_free(pool);
+    if (!pool)
         return why_because(WEFT_ENOMEM, "weft_pool_open");
+    status = copy(pool, options);
+    if (status < 0) {
+        pool_free(pool);
+        return status;
     }
     pool->face = (weft_pool){.of = of, .in = &pool->in, .kind = kind};
     atomic_init(&pool->face.workers, kind == WEFT_SERIAL ? 0

@@ -17,6 +17,7 @@
 #include "exec/exec.h"
 #include "exec/intake.h"
 #include "pool/deck.h"
+#include "worker/options_copy.h"
 
 enum {
     POOL_DECKS = 8192 /* members and guests, at most */
@@ -26,7 +27,7 @@ struct thread_pool {
     weft_pool face;          /* first */
     weft_duration idle_time; /* 0 = for ever */
     weft_task prepare;       /* no fn: none */
-    weft_worker_options worker;
+    struct options_copy options;
 
     struct intake in;    /* its lock is also that of what follows */
     struct list ready;   /* jobs that wait for a member */

@@ -15,7 +15,6 @@
 
 #include <weft/status.h>
 
-#include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -267,10 +266,7 @@ take_part(const struct wire_request *request)
 static void
 find_function(const struct wire_request *request)
 {
-    child.fn = image_find(&request->fn, request->method != WEFT_SPAWN);
-    if (!child.fn && request->fn.path[0] &&
-        dlopen(request->fn.path, RTLD_NOW | RTLD_LOCAL))
-        child.fn = image_find(&request->fn, false);
+    child.fn = image_load(&request->fn, request->method != WEFT_SPAWN);
     if (!child.fn)
         refuse(why_set(WEFT_ENOTINIMAGE,
                        "the function of '%s' is not in this program's image, "

@@ -27,9 +27,9 @@ align(size_t size)
 
 /* Where a process's argument and result lie is the process's matter. */
 static bool
-has_own_memory(weft_kind kind)
+has_own_memory(const struct task_way *way)
 {
-    return kind == WEFT_PROCESS;
+    return way->kind == WEFT_PROCESS && !way->pool;
 }
 
 static void
@@ -42,6 +42,7 @@ copy_task(weft_job *job, const weft_task *task)
                                                      : 1 * WEFT_SECOND;
     job->daemon = task->daemon;
     job->blocking = task->blocking;
+    job->retries = task->retries;
     job->late = task->delay > 0 || task->after;
     job->scope = task->scope;
     job->after = task->after ? job_keep(task->after) : NULL;
@@ -65,7 +66,7 @@ weft_job *
 job_new(const struct task_way *way, const weft_task *task, const char *name)
 {
     const weft_kind kind = way->kind;
-    const bool own = has_own_memory(kind);
+    const bool own = has_own_memory(way);
     const size_t arg = own ? 0 : align(task->arg_size);
     const size_t result = own ? 0 : align(task->result_size);
     const size_t length = strlen(name) + 1;

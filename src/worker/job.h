@@ -17,6 +17,7 @@
 #include <signal.h>
 
 struct task_way;
+struct seat;
 
 /* Reasons in a job's stop word. */
 enum job_stop {
@@ -147,9 +148,12 @@ struct weft_job {
     uint64_t number;     /* in the pool, from 1 */
     uint64_t submitter;  /* the number of the job that submitted it; 0 = none */
     bool blocking;       /* of the task */
-    bool late;     /* it comes to the pool some time after its submission */
-    bool entered;  /* it was given to the pool's workers */
-    bool reserved; /* it had a place there before */
+    bool late;         /* it comes to the pool some time after its submission */
+    bool entered;      /* it was given to the pool's workers */
+    bool reserved;     /* it had a place there before */
+    unsigned retries;  /* left: after a worker's death */
+    struct seat *seat; /* the worker that has it; changed under lock too */
+    weft_job *died_in; /* the worker that died of it, a reference */
 
     weft_scope *scope; /* NULL = none */
     struct list in_scope;

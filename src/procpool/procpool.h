@@ -1,0 +1,192 @@
+/* The process pool: tasks wait in one list, in order of submission, and are
+ * offered to workers, each a process of its own with a channel of its own.
+ *
+ * Nobody waits for a worker but by looking at its channel: a joiner who spins
+ * collects what it finds there, and otherwise the library's service thread
+ * does, when the worker rings. Whoever collects offers the next tasks.
+ *
+ * A worker is a job of kind WEFT_PROCESS, a daemon, whose function serves the
+ * channel; its end, with the exact outcome, comes from that job. What it had
+ * begun has died with it; what it had only been offered goes elsewhere. */
+#ifndef PROCPOOL_PROCPOOL_H
+#define PROCPOOL_PROCPOOL_H
+
+#include "exec/exec.h"
+#include "exec/intake.h"
+#include "procpool/channel.h"
+#include "procpool/functions.h"
+#include "worker/options_copy.h"
+#include "worker/service.h"
+
+enum {
+    SEATS = 8192 /* ever made: one a worker that lives at the same time, and a
+                    few more while somebody still looks at a dead one's */
+};
+
+/*   VACANT -> STARTING          who makes a worker
+ *   STARTING -> IDLE, VACANT    the same
+ *   IDLE -> BUSY                who offers it a task
+ *   BUSY -> IDLE, LEAVING       who collects its last answer
+ *   IDLE -> LEAVING             who has found it superfluous
+ *   any but VACANT -> DEAD      its end
+ *   DEAD -> VACANT              the last who works on the channel */
+enum seat_state {
+    SEAT_VACANT,
+    SEAT_STARTING,
+    SEAT_IDLE,
+    SEAT_BUSY,
+    SEAT_LEAVING,
+    SEAT_DEAD
+};
+
+/* How far the stop of the task that it runs has gone. */
+enum seat_stage {
+    STAGE_NONE,
+    STAGE_ASKED,
+    STAGE_TERMINATED,
+    STAGE_KILLED
+};
+
+/* A worker's place in the pool. All under the pool's lock but where said. */
+struct seat {
+    struct process_pool *pool;
+    struct service_source source; /* first of all: what its bell leads to */
+    enum seat_state state;
+    unsigned busy;             /* who works on the channel without the lock */
+    _Atomic unsigned visitors; /* joiners that look at the channel */
+    weft_job *worker;          /* a reference; NULL while VACANT */
+    char *map;                 /* CHANNEL_MAPPED bytes; stays while anybody may
+                                  look, until the seat is used anew */
+    int file, bell;
+    size_t room; /* bytes for an argument or a result */
+    unsigned slot;
+    uint32_t head, tail;           /* last number offered, and answered */
+    weft_job *jobs[CHANNEL_TASKS]; /* NULL: retracted */
+    uint32_t functions[CHANNEL_FUNCTIONS]; /* that the channel has */
+    bool large;     /* the argument area is in use */
+    bool unprepared;/* the preparation's answer is to come */
+    uint32_t fetched;
+    enum seat_stage stage;
+    unsigned given; /* tasks, in all */
+    uint64_t base;  /* private bytes at its start; 0 = not looked */
+    int statm;
+    int64_t since; /* when it became idle */
+    struct list link; /* in `idle` */
+};
+
+struct process_pool {
+    weft_pool face; /* first */
+    int owner;      /* the process that opened it */
+    weft_duration idle_time, grace;
+    unsigned max_tasks;
+    size_t recycle;
+    struct options_copy options;
+    size_t fd_count;           /* that are the user's */
+    struct serve_terms *terms; /* what every worker is given */
+    size_t terms_size;
+
+    struct intake in;     /* its lock is also that of what follows */
+    struct list ready;    /* jobs that wait for a worker */
+    struct list idle;     /* seats, the last first to be used */
+    struct functions functions;
+    unsigned live;        /* workers that are not DEAD, starting ones too */
+    unsigned starting;    /* of them; and threads that make one */
+    unsigned names;       /* given to workers */
+    unsigned early_deaths;/* in a row, of workers that had answered nothing */
+    int64_t again;        /* no worker is made before then */
+    int64_t pace;         /* ns a task takes, about */
+    bool stopping;        /* close has given up waiting */
+    bool timed;           /* the timer is set */
+    struct timer timer;   /* for idle workers, and for the next try */
+    unsigned seat_count;
+    struct seat *seats[SEATS];
+};
+
+/* What a worker is told. Then the bytes of the preparation's argument. */
+struct serve_terms {
+    uint64_t room;
+    uint32_t fd_count; /* the user's; then file and bell */
+    uint32_t cpus;     /* that it should use */
+    bool prepares;
+    bool captured;
+    uint64_t prepare_size, prepare_room;
+    struct image_ref prepare;
+};
+
+extern const struct job_kind process_pool_job_kind;
+
+static inline struct process_pool *
+process_pool(weft_pool *pool)
+{
+    return (struct process_pool *)(void *)pool;
+}
+
+static inline struct channel_door *
+seat_door(const struct seat *seat)
+{
+    return (struct channel_door *)(void *)(seat->map + CHANNEL_DOOR_AT);
+}
+
+static inline struct channel_desk *
+seat_desk(const struct seat *seat)
+{
+    return (struct channel_desk *)(void *)(seat->map + CHANNEL_DESK_AT);
+}
+
+static inline struct channel_answer *
+seat_answer(const struct seat *seat, unsigned place)
+{
+    return (struct channel_answer *)(void *)(seat->map +
+                                             channel_answer_at(place));
+}
+
+/* --- serve.c: the worker's function */
+
+int serve(weft_call *call);
+
+/* --- seats.c: workers come and go */
+
+/* Makes workers while there are tasks for more of them. Error: there is none at
+ * all. Not under the lock. */
+int seats_need(struct process_pool *pool);
+
+/* The worker is to go when it has nothing to do. Under the lock. */
+void seat_dismiss(struct seat *seat);
+
+/* It has nothing to do now. Under the lock. */
+void seat_rest(struct seat *seat);
+
+/* The last who worked on a dead worker's channel. Under the lock. */
+void seat_bury(struct seat *seat, struct list *ended);
+
+/* Superfluous idle workers go. Under the lock. */
+void seats_trim(struct process_pool *pool);
+
+/* Once nobody uses it: gives everything back. */
+void seats_free(struct process_pool *pool);
+
+/* --- offer.c: what goes into a channel */
+
+/* Offers what waits to who is free. Under the lock, which it may give back
+ * meanwhile. */
+void offer_all(struct process_pool *pool);
+
+/* Takes a task back that its worker has not begun. Under the lock. */
+bool offer_retract(struct seat *seat, weft_job *job);
+
+/* Takes all back that the worker of this seat has not begun, into the front of
+ * the list. Under the lock. */
+void offer_retract_all(struct seat *seat);
+
+/* --- collect.c: what comes out of it */
+
+/* Takes the answers that are there, and offers more. */
+void collect(struct seat *seat);
+
+/* The same under the lock; the jobs go into `ended`, for collect_end. */
+void collect_answers(struct seat *seat, struct list *ended);
+
+/* Ends them. Not under the lock. */
+void collect_end(struct process_pool *pool, struct list *ended);
+
+#endif
