@@ -76,9 +76,9 @@ kind_of(weft_kind kind, int *status)
     case WEFT_SERIAL:
         return &serial_pool_kind;
     case WEFT_PROCESS:
+        return &process_pool_kind;
     case WEFT_CLUSTER:
-        *status = why_set(WEFT_ENOTSUP, "pools of %s are not built yet",
-                          kind == WEFT_PROCESS ? "processes" : "machines");
+        *status = why_set(WEFT_ENOTSUP, "pools of machines are not built yet");
         return NULL;
     case WEFT_PROMISE:
         break;
@@ -177,8 +177,12 @@ weft_submit(weft_job **out, weft_pool *pool, const weft_task *task)
         status = intake_reserve(pool->in, task->submit_by.ns);
     if (status < 0)
         return status;
-    status = task_launch(
-        out, &(struct task_way){pool->kind, pool->of->jobs, pool, early}, task);
+    status = task_launch(out,
+                         &(struct task_way){.kind = pool->kind,
+                                            .of = pool->of->jobs,
+                                            .pool = pool,
+                                            .reserved = early},
+                         task);
     if (status < 0 && early)
         intake_give_back(pool->in);
     return status;

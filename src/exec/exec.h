@@ -32,8 +32,9 @@ struct weft_pool {
     _Atomic unsigned workers; /* that it may have */
 };
 
-/* In src/pool/. */
-extern const struct pool_kind thread_pool_kind, serial_pool_kind;
+/* In src/pool/ and src/procpool/. */
+extern const struct pool_kind thread_pool_kind, serial_pool_kind,
+    process_pool_kind;
 
 /* `pool`, or for NULL the pool that the caller works for, or the default one,
  * made now. NULL: it cannot be made, with the sentence. */

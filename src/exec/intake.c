@@ -190,14 +190,12 @@ intake_ended(struct intake *in)
 void
 intake_refuse(struct intake *in, const char *what, const char *why)
 {
-    lock_take(&in->lock);
-    if (atomic_load(&in->refuses) == 0) {
-        struct text text = text_over(in->refusal, sizeof in->refusal);
+    if (atomic_load(&in->refuses) < 0)
+        return;
+    struct text text = text_over(in->refusal, sizeof in->refusal);
 
-        text_add(&text, "%s: %s", what, why);
-        atomic_store(&in->refuses, WEFT_EFAILED);
-    }
-    lock_give(&in->lock);
+    text_add(&text, "%s: %s", what, why);
+    atomic_store(&in->refuses, WEFT_EFAILED);
 }
 
 void

@@ -67,7 +67,7 @@ void intake_account(struct intake *in, const weft_job *job);
  * of its workers. */
 void intake_ended(struct intake *in);
 
-/* Tasks are refused from now on; the first reason counts. */
+/* Tasks are refused from now on; the first reason counts. Under the lock. */
 void intake_refuse(struct intake *in, const char *what, const char *why);
 
 /* Workers have gone, or callers: for who waits for that. Under the lock. */

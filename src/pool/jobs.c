@@ -382,8 +382,10 @@ jobs_prepare(struct thread_pool *pool)
     if (status == 0)
         status = weft_result(job, NULL, 0, WEFT_FOREVER);
     if (status < 0) {
+        lock_take(&pool->in.lock);
         intake_refuse(&pool->in, "the preparation of a worker failed",
                       weft_why());
+        lock_give(&pool->in.lock);
         refuse_all(pool);
     }
     weft_release(job);

@@ -17,12 +17,11 @@
  * door at its number modulo CHANNEL_TASKS:
  *
  *   before            after         who                order
- *   an older number   n OFFERED     the parent         release, after desk.tasks
- *   n OFFERED         n TAKEN       the worker, CAS    acquire; then it runs n
- *   n OFFERED         n RETRACTED   the parent, CAS    then n runs elsewhere, or
- *                                                      never
- *   n RETRACTED       n OFFERED     the parent         another task; release
- *   n RETRACTED, or newer: the worker goes on to n + 1
+ *   an older number   n OFFERED     the parent         release, after
+ * desk.tasks n OFFERED         n TAKEN       the worker, CAS    acquire; then
+ * it runs n n OFFERED         n RETRACTED   the parent, CAS    then n runs
+ * elsewhere, or never n RETRACTED       n OFFERED     the parent another task;
+ * release n RETRACTED, or newer: the worker goes on to n + 1
  *
  * So exactly one of the two has a task, and one that is OFFERED when its worker
  * dies was never begun. The parent takes anything else but OFFERED for begun.
@@ -47,7 +46,7 @@ enum {
     CHANNEL_WINDOW = 1024 * 1024 /* bytes of an argument that are mapped */
 };
 
-_Static_assert(CHANNEL_BYTES >= TEXT_MESSAGE, "a message fits");
+_Static_assert((int)CHANNEL_BYTES >= (int)TEXT_MESSAGE, "a message fits");
 
 enum channel_claim {
     CHANNEL_OFFERED,
@@ -127,18 +126,18 @@ enum {
 enum {
     CHANNEL_DOOR_AT = 0,
     CHANNEL_ANSWERS_AT = OS_PAGE,
-    CHANNEL_DESK_AT = CHANNEL_ANSWERS_AT +
-                      (CHANNEL_ANSWERS * (int)sizeof(struct channel_answer) +
-                       OS_PAGE - 1) /
-                          OS_PAGE * OS_PAGE,
+    CHANNEL_DESK_AT =
+        CHANNEL_ANSWERS_AT +
+        (CHANNEL_ANSWERS * (int)sizeof(struct channel_answer) + OS_PAGE - 1) /
+            OS_PAGE * OS_PAGE,
     CHANNEL_FUNCTIONS_AT =
         CHANNEL_DESK_AT +
         ((int)sizeof(struct channel_desk) + OS_PAGE - 1) / OS_PAGE * OS_PAGE,
     CHANNEL_ARGUMENT_AT =
         CHANNEL_FUNCTIONS_AT +
         (CHANNEL_FUNCTIONS * (int)sizeof(struct channel_function) + OS_PAGE -
-         1) / OS_PAGE *
-            OS_PAGE,
+         1) /
+            OS_PAGE * OS_PAGE,
     CHANNEL_MAPPED = CHANNEL_ARGUMENT_AT + CHANNEL_WINDOW /* by the parent */
 };
 

@@ -50,7 +50,8 @@ enum seat_stage {
 /* A worker's place in the pool. All under the pool's lock but where said. */
 struct seat {
     struct process_pool *pool;
-    struct service_source source; /* first of all: what its bell leads to */
+    struct service_source source; /* its bell */
+    struct on_end at_end;         /* of the worker */
     enum seat_state state;
     unsigned busy;             /* who works on the channel without the lock */
     _Atomic unsigned visitors; /* joiners that look at the channel */
@@ -59,18 +60,22 @@ struct seat {
                                   look, until the seat is used anew */
     int file, bell;
     size_t room; /* bytes for an argument or a result */
+    int pid;
     unsigned slot;
-    uint32_t head, tail;           /* last number offered, and answered */
-    weft_job *jobs[CHANNEL_TASKS]; /* NULL: retracted */
+    uint32_t life;       /* counts its workers */
+    uint32_t head, tail; /* last number offered, and answered */
+    uint32_t unsent;     /* whose argument is being copied; 0 = none */
+    weft_job *jobs[CHANNEL_TASKS];         /* NULL: retracted */
     uint32_t functions[CHANNEL_FUNCTIONS]; /* that the channel has */
-    bool large;     /* the argument area is in use */
-    bool unprepared;/* the preparation's answer is to come */
-    uint32_t fetched;
+    bool large;                            /* the argument area is in use */
+    bool unprepared; /* the preparation's answer is to come */
+    bool answered;   /* it has ended a task */
+    bool collecting; /* somebody takes a large result */
     enum seat_stage stage;
     unsigned given; /* tasks, in all */
     uint64_t base;  /* private bytes at its start; 0 = not looked */
     int statm;
-    int64_t since; /* when it became idle */
+    int64_t since;    /* when it became idle */
     struct list link; /* in `idle` */
 };
 
@@ -78,26 +83,28 @@ struct process_pool {
     weft_pool face; /* first */
     int owner;      /* the process that opened it */
     weft_duration idle_time, grace;
+    sigset_t mask; /* of who opened it: its workers' */
     unsigned max_tasks;
     size_t recycle;
     struct options_copy options;
-    size_t fd_count;           /* that are the user's */
+    size_t room;               /* bytes for an argument or a result */
     struct serve_terms *terms; /* what every worker is given */
     size_t terms_size;
 
-    struct intake in;     /* its lock is also that of what follows */
-    struct list ready;    /* jobs that wait for a worker */
-    struct list idle;     /* seats, the last first to be used */
+    struct intake in;  /* its lock is also that of what follows */
+    struct list ready; /* jobs that wait for a worker */
+    struct list idle;  /* seats, the last first to be used */
     struct functions functions;
-    unsigned live;        /* workers that are not DEAD, starting ones too */
-    unsigned starting;    /* of them; and threads that make one */
-    unsigned names;       /* given to workers */
-    unsigned early_deaths;/* in a row, of workers that had answered nothing */
-    int64_t again;        /* no worker is made before then */
-    int64_t pace;         /* ns a task takes, about */
-    bool stopping;        /* close has given up waiting */
-    bool timed;           /* the timer is set */
-    struct timer timer;   /* for idle workers, and for the next try */
+    unsigned live;         /* workers that are not DEAD or LEAVING */
+    unsigned size;         /* as many as are kept: what work has asked for */
+    unsigned alive;        /* seats that are not VACANT */
+    unsigned names;        /* given to workers */
+    unsigned early_deaths; /* in a row, of workers that had answered nothing */
+    int64_t again;         /* no worker is made before then */
+    int64_t pace;          /* ns a task takes, about */
+    bool stopping;         /* close has given up waiting */
+    bool timed;            /* the timer is set */
+    struct timer timer;    /* for idle workers, and for the next try */
     unsigned seat_count;
     struct seat *seats[SEATS];
 };
@@ -108,7 +115,7 @@ struct serve_terms {
     uint32_t fd_count; /* the user's; then file and bell */
     uint32_t cpus;     /* that it should use */
     bool prepares;
-    bool captured;
+    bool copied; /* of the program, not executed anew */
     uint64_t prepare_size, prepare_room;
     struct image_ref prepare;
 };
@@ -146,30 +153,48 @@ int serve(weft_call *call);
 
 /* --- seats.c: workers come and go */
 
-/* Makes workers while there are tasks for more of them. Error: there is none at
- * all. Not under the lock. */
+/* Whether workers are to be made now. Under the lock. */
+bool seats_lack(const struct process_pool *pool);
+
+/* Makes them. Error: there is none at all. Not under the lock. */
 int seats_need(struct process_pool *pool);
 
-/* The worker is to go when it has nothing to do. Under the lock. */
-void seat_dismiss(struct seat *seat);
-
-/* It has nothing to do now. Under the lock. */
+/* The worker has nothing to do now: it waits, or goes. Under the lock. */
 void seat_rest(struct seat *seat);
 
-/* The last who worked on a dead worker's channel. Under the lock. */
-void seat_bury(struct seat *seat, struct list *ended);
+/* The same, at once. Under the lock. */
+void seat_dismiss(struct seat *seat);
 
-/* Superfluous idle workers go. Under the lock. */
+/* Its worker is dead, and its channel empty. Under the lock. */
+void seat_vacate(struct seat *seat);
+
+/* Whoever worked on its channel without the lock, and so is counted in `busy`,
+ * has ended: the last one buries a worker that died meanwhile. Under the lock.
+ */
+void seat_left(struct seat *seat, struct list *ended);
+
+/* Superfluous idle workers go, and what waits is tried again. Under the lock.
+ */
 void seats_trim(struct process_pool *pool);
 
 /* Once nobody uses it: gives everything back. */
 void seats_free(struct process_pool *pool);
 
+/* --- death.c */
+
+/* What a dead worker had begun ends; what it had not goes back into the list.
+ * Under the lock. */
+void seat_bury(struct seat *seat, struct list *ended);
+
+/* Refuses tasks from now on, and those that wait. Under the lock. */
+void pool_refuse(struct process_pool *pool, const char *what, const char *why,
+                 struct list *ended);
+
 /* --- offer.c: what goes into a channel */
 
 /* Offers what waits to who is free. Under the lock, which it may give back
- * meanwhile. */
-void offer_all(struct process_pool *pool);
+ * meanwhile; what fails goes into `ended`, for collect_end. */
+void offer_all(struct process_pool *pool, struct list *ended);
 
 /* Takes a task back that its worker has not begun. Under the lock. */
 bool offer_retract(struct seat *seat, weft_job *job);
@@ -183,8 +208,15 @@ void offer_retract_all(struct seat *seat);
 /* Takes the answers that are there, and offers more. */
 void collect(struct seat *seat);
 
-/* The same under the lock; the jobs go into `ended`, for collect_end. */
+/* The same under the lock, which it may give back meanwhile, and without
+ * offering; the jobs go into `ended`, for collect_end. */
 void collect_answers(struct seat *seat, struct list *ended);
+
+/* The same, of a dead worker: no more will come. */
+void collect_last(struct seat *seat, struct list *ended);
+
+/* A job whose outcome is known goes there. Under the lock. */
+void collect_one(struct process_pool *pool, weft_job *job, struct list *ended);
 
 /* Ends them. Not under the lock. */
 void collect_end(struct process_pool *pool, struct list *ended);

@@ -76,6 +76,10 @@ void self_take(struct self *self);
 /* Writes the name into record, slot and kernel. For the calling thread. */
 void self_rename(struct self *self, const char *name);
 
+/* Writes what the thread works at, "" = nothing else than its name says, into
+ * record and slot. For the calling thread. */
+void self_show_task(struct self *self, const char *task);
+
 /* Gives the slot back and forgets the calling thread's block; one that was made
  * by adoption is freed. Runs at the end of adopted threads by itself. */
 void self_end(struct self *self);

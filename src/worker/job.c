@@ -33,7 +33,7 @@ has_own_memory(const struct task_way *way)
 }
 
 static void
-copy_task(weft_job *job, const weft_task *task)
+copy_task(weft_job *job, const struct task_way *way, const weft_task *task)
 {
     job->fn = task->fn;
     job->delay = task->delay;
@@ -48,7 +48,9 @@ copy_task(weft_job *job, const weft_task *task)
     job->after = task->after ? job_keep(task->after) : NULL;
     job->takes_result = !task->arg && task->arg_size == 0;
     job->parent = self_get()->record.tid;
-    if (!job->worker) /* a pool's workers have masks of their own */
+    if (way->mask)
+        job->mask = *way->mask;
+    else if (!job->worker) /* a pool's workers have masks of their own */
         os_signals_get(&job->mask);
 }
 
@@ -88,7 +90,7 @@ job_new(const struct task_way *way, const weft_task *task, const char *name)
     job->worker = way->pool;
     job->reserved = way->reserved;
     job->timer.fire = job_timer;
-    copy_task(job, task);
+    copy_task(job, way, task);
     job->result = job->block + arg;
     job->name = memcpy(job->block + arg + result, name, length);
     if (arg)
@@ -439,6 +441,7 @@ job_free(weft_job *job)
     if (job->fd >= 0)
         os_close(job->fd);
     free(job->text);
+    free(job->output);
     free(job->argument);
     free(job->call.owned);
     if (job->call.message != job->call.space)

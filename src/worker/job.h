@@ -140,8 +140,9 @@ struct weft_job {
     int64_t due;       /* written before DUE, read in it */
     char *argument;    /* that it took */
 
-    int fd;     /* under lock; -1 until asked for */
-    char *text; /* under lock; NULL until asked for */
+    int fd;       /* under lock; -1 until asked for */
+    char *text;   /* under lock; NULL until asked for */
+    char *output; /* that is the job's own */
 
     /* A pool's, under its lock. */
     struct list in_pool; /* that it waits in */
@@ -152,6 +153,7 @@ struct weft_job {
     bool entered;      /* it was given to the pool's workers */
     bool reserved;     /* it had a place there before */
     unsigned retries;  /* left: after a worker's death */
+    unsigned function; /* its number in the pool */
     struct seat *seat; /* the worker that has it; changed under lock too */
     weft_job *died_in; /* the worker that died of it, a reference */
 

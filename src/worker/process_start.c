@@ -59,6 +59,15 @@ choose_method(struct process *process)
     return status;
 }
 
+int
+process_can_start(weft_method method)
+{
+    struct process process = {.method = method};
+
+    (void)heap_open(0); /* before the zygote */
+    return choose_method(&process);
+}
+
 /* --- memory */
 
 enum {
