@@ -212,6 +212,7 @@ advance(struct seat *seat, weft_job *job)
 
     seat->jobs[channel_place(number)] = NULL;
     seat->tail = number;
+    seat->since = os_now();
     seat->answered = true;
     seat->pool->early_deaths = 0;
     if (job->call.call.arg_size > CHANNEL_INLINE)

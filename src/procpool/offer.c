@@ -9,8 +9,10 @@
 #include <string.h>
 
 enum {
-    TINY = 2000,  /* ns that a task takes, for which many are offered ahead, */
-    SHORT = 20000 /* and for which a few */
+    TINY = 2000,   /* ns that a task takes, for which many are offered ahead, */
+    SHORT = 20000, /* and for which a few */
+    WAKE = 20000,  /* ns until a sleeping worker has a task */
+    LOOK = 1000000 /* ns until it is seen that one takes longer than others */
 };
 
 /* --- who may be offered a task */
@@ -67,15 +69,13 @@ may_follow(const struct seat *seat, const weft_job *job, uint32_t most)
            has_function(seat, job->function);
 }
 
-/* An idle worker, or the one with the fewest tasks. */
+/* The one with the fewest tasks that may have one more. */
 static struct seat *
-choose(struct process_pool *pool, const weft_job *job)
+least_busy(const struct process_pool *pool, const weft_job *job)
 {
     const uint32_t most = depth(pool);
     struct seat *best = NULL;
 
-    if (!list_empty(&pool->idle))
-        return list_entry(pool->idle.previous, struct seat, link);
     if (most == 1)
         return NULL;
     for (unsigned i = 0; i < pool->seat_count; i++) {
@@ -86,6 +86,39 @@ choose(struct process_pool *pool, const weft_job *job)
             best = seat;
     }
     return best;
+}
+
+/* What all that are busy will have done before a sleeping worker is awake need
+ * not wake it. */
+static bool
+is_soon_over(const struct process_pool *pool)
+{
+    int64_t left = (int64_t)pool->in.waiting;
+    bool busy = false;
+
+    if (pool->pace == 0 || pool->pace > TINY)
+        return false;
+    for (unsigned i = 0; i < pool->seat_count; i++) {
+        const struct seat *seat = pool->seats[i];
+
+        if (seat->state == SEAT_BUSY && seat->stage == STAGE_NONE) {
+            left += offered(seat);
+            busy = true;
+        }
+    }
+    return busy && left * pool->pace < WAKE;
+}
+
+/* NULL: whoever collects next offers it. */
+static struct seat *
+choose(struct process_pool *pool, const weft_job *job)
+{
+    if (list_empty(&pool->idle))
+        return least_busy(pool, job);
+    if (!is_soon_over(pool))
+        return list_entry(pool->idle.previous, struct seat, link);
+    seats_look_again(pool, os_now() + LOOK);
+    return least_busy(pool, job);
 }
 
 /* --- the desk */
@@ -156,6 +189,7 @@ take_seat(struct seat *seat, weft_job *job)
     if (seat->state == SEAT_IDLE) {
         list_remove(&seat->link);
         seat->state = SEAT_BUSY;
+        seat->since = os_now();
     }
     seat->jobs[channel_place(number)] = job;
     seat->given++;
@@ -267,9 +301,12 @@ offer_retract_all(struct seat *seat)
 static bool
 take_over(struct process_pool *pool)
 {
+    const int64_t now = os_now();
+
     for (unsigned i = 0; i < pool->seat_count; i++) {
         struct seat *from = pool->seats[i];
-        weft_job *job = from->state == SEAT_BUSY && offered(from) > 1
+        weft_job *job = from->state == SEAT_BUSY && offered(from) > 1 &&
+                                now - from->since > WAKE
                             ? from->jobs[channel_place(from->head)]
                             : NULL;
 

@@ -105,10 +105,14 @@ static void
 tick(struct timer *timer)
 {
     struct process_pool *pool = list_entry(timer, struct process_pool, timer);
+    struct list ended;
 
+    list_init(&ended);
     lock_take(&pool->in.lock);
     seats_trim(pool);
+    offer_all(pool, &ended);
     lock_give(&pool->in.lock);
+    collect_end(pool, &ended);
     (void)seats_need(pool);
 }
 

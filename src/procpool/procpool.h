@@ -55,6 +55,7 @@ struct seat {
     enum seat_state state;
     unsigned busy;             /* who works on the channel without the lock */
     _Atomic unsigned visitors; /* joiners that look at the channel */
+    struct wait_word look;     /* how their spinning went */
     weft_job *worker;          /* a reference; NULL while VACANT */
     char *map;                 /* CHANNEL_MAPPED bytes; stays while anybody may
                                   look, until the seat is used anew */
@@ -75,7 +76,7 @@ struct seat {
     unsigned given; /* tasks, in all */
     uint64_t base;  /* private bytes at its start; 0 = not looked */
     int statm;
-    int64_t since;    /* when it became idle */
+    int64_t since;    /* when it became idle, or began with a task */
     struct list link; /* in `idle` */
 };
 
@@ -176,6 +177,9 @@ void seat_left(struct seat *seat, struct list *ended);
 /* Superfluous idle workers go, and what waits is tried again. Under the lock.
  */
 void seats_trim(struct process_pool *pool);
+
+/* Sees to it that what waits is offered again then. Under the lock. */
+void seats_look_again(struct process_pool *pool, int64_t at);
 
 /* Once nobody uses it: gives everything back. */
 void seats_free(struct process_pool *pool);

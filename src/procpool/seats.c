@@ -78,8 +78,8 @@ seat_rest(struct seat *seat)
 
 /* --- time passes */
 
-static void
-set_timer(struct process_pool *pool, int64_t at)
+void
+seats_look_again(struct process_pool *pool, int64_t at)
 {
     if (pool->timer.place && pool->timer.at <= at)
         return;
@@ -112,10 +112,10 @@ seats_trim(struct process_pool *pool)
         const int64_t next = trim_idle(pool, now);
 
         if (next > 0)
-            set_timer(pool, next);
+            seats_look_again(pool, next);
     }
     if (pool->again > now)
-        set_timer(pool, pool->again);
+        seats_look_again(pool, pool->again);
 }
 
 /* --- making one */

@@ -258,36 +258,36 @@ leave(struct seat *seat)
     lock_give(&pool->in.lock);
 }
 
-/* Collects while the policy allows to spin. Whether the wait is over, as
- * wait_spin says. */
+/* Collects from the worker that has the job while the policy allows to spin, or
+ * until the word is no longer `old`. */
 static int
-look(weft_job *job, struct seat *seat, const struct wait_terms *terms)
+spin(weft_job *job, const _Atomic uint32_t *word, uint32_t old,
+     const struct wait_terms *terms)
 {
+    struct seat *seat = terms->until > 0 ? visit(job) : NULL;
+    int status = 0;
+
+    if (!seat)
+        return 0;
     const _Atomic uint32_t *done = &seat_door(seat)->done;
 
-    for (;;) {
+    do {
         const uint32_t seen = atomic_load(done);
 
         collect(seat);
-        if (job_has_ended(job))
-            return 1;
-        const int status = wait_spin(&job->ended, done, seen, terms);
-
-        if (status <= 0)
-            return status;
-    }
+        if (atomic_load(word) != old)
+            break;
+        status = wait_spin(&seat->look, done, seen, terms);
+    } while (status > 0);
+    leave(seat);
+    return status < 0 ? status : 0;
 }
 
 static int
 wait_for(weft_job *job, const struct wait_terms *terms)
 {
-    struct seat *seat = terms->until > 0 ? visit(job) : NULL;
-    int status = 0;
+    const int status = spin(job, &job->ended.value, 0, terms);
 
-    if (seat) {
-        status = look(job, seat, terms);
-        leave(seat);
-    }
     return status < 0 && !job_has_ended(job)
                ? status
                : wait_asleep(&job->ended, 0, terms);
@@ -319,6 +319,7 @@ const struct job_kind process_pool_job_kind = {
     .timer = hurry,
     .kill = send_signal,
     .wait = wait_for,
+    .spin = spin,
     .explain = explain,
     .free = free_job,
 };

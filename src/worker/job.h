@@ -57,6 +57,11 @@ struct job_kind {
     int (*kill)(weft_job *job, int signal);
     /* Waits for the end in a way of its own; NULL: on `ended`. */
     int (*wait)(weft_job *job, const struct wait_terms *terms);
+    /* Before the caller sleeps on a word that changes when the job ends: brings
+     * that about itself, if the waiting policy lets it spin, until the word is
+     * no longer `old`. 0, or what ends a wait. NULL: nothing to be done. */
+    int (*spin)(weft_job *job, const _Atomic uint32_t *word, uint32_t old,
+                const struct wait_terms *terms);
     /* In a worker that is about to wait for the job: runs it, or something that
      * it waits for. False: there is nothing that only waits to be run. May be
      * NULL. */
