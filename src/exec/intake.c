@@ -163,16 +163,24 @@ intake_return(struct intake *in)
 }
 
 void
-intake_account(struct intake *in, const weft_job *job)
+intake_done(struct intake *in, const weft_job *job)
 {
     in->running--;
-    in->ending++;
+    if (in->closing)
+        post(&in->quiet, INT_MAX);
     if (job->outcome.status == WEFT_OK)
         in->succeeded++;
     else if (job->outcome.status == WEFT_EDIED)
         in->died++;
     else
         in->failed++;
+}
+
+void
+intake_account(struct intake *in, const weft_job *job)
+{
+    intake_done(in, job);
+    in->ending++;
 }
 
 void

@@ -7,6 +7,7 @@
  *   waiting -> running        intake_leave
  *   running -> waiting        intake_return: whoever ran it has died
  *   running -> ending         intake_account, before the job's end is seen
+ *   running -> not counted    intake_done, the same
  *   ending -> not counted     intake_ended, after it
  *
  * All under the lock. The pool is quiet, and can be freed, when nothing is
@@ -60,8 +61,12 @@ void intake_undo(struct intake *in, const weft_job *job);
 void intake_leave(struct intake *in);
 void intake_return(struct intake *in);
 
-/* Its outcome is known. Under the lock. */
+/* Its outcome is known; its end is seen later, and told by intake_ended. Under
+ * the lock. */
 void intake_account(struct intake *in, const weft_job *job);
+
+/* The same for a worker's own job, whom close waits for anyway. */
+void intake_done(struct intake *in, const weft_job *job);
 
 /* Its end is seen. Nothing of the pool is touched after this by who is not one
  * of its workers. */

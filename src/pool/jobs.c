@@ -11,8 +11,11 @@
 #include <limits.h>
 
 enum {
-    LOOK_AT = 64, /* waiting jobs, for one's child */
-    THREADS = 512 /* blocking jobs that run at the same time */
+    LOOK_AT = 64,  /* waiting jobs, for one's child */
+    THREADS = 512, /* blocking jobs that run at the same time */
+    TINY = 2000,   /* ns that a job takes which is not worth a wake-up */
+    WAKE = 20000,  /* ns until a sleeping member has a job */
+    LOOK = 1000000 /* ns until it is seen that one takes longer than others */
 };
 
 /* --- waiting and running, under the lock */
@@ -39,6 +42,7 @@ jobs_take(struct thread_pool *pool)
     return job;
 }
 
+/* By who is not a thread of the pool. */
 static void
 end(struct thread_pool *pool, weft_job *job)
 {
@@ -76,6 +80,13 @@ run(struct deck *deck, weft_job *job, struct self *self)
     meter_end(&deck->meter, job->begun, cpu, &job->outcome);
 }
 
+/* A job that takes long says so at once; that they are short takes several. */
+static void
+note_pace(struct thread_pool *pool, weft_duration wall)
+{
+    pool->pace = wall > pool->pace ? wall : pool->pace - pool->pace / 8;
+}
+
 void
 jobs_run(struct thread_pool *pool, weft_job *job)
 {
@@ -85,7 +96,11 @@ jobs_run(struct thread_pool *pool, weft_job *job)
         job->outcome.status = WEFT_ECANCELED;
     else
         run(self->deck, job, self);
-    end(pool, job);
+    lock_take(&pool->in.lock);
+    intake_done(&pool->in, job);
+    note_pace(pool, job->outcome.wall);
+    lock_give(&pool->in.lock);
+    job_end(job);
 }
 
 /* A job that will not be run ends as failed. */
@@ -168,6 +183,48 @@ struct need {
     bool member, thread; /* one more */
 };
 
+/* What those that are awake will have done before a sleeping member is awake
+ * need not wake it. */
+static bool
+is_soon_over(const struct thread_pool *pool)
+{
+    const unsigned members = atomic_load(&pool->members);
+
+    return pool->pace > 0 && pool->pace <= TINY &&
+           members > atomic_load(&pool->idle_count) + pool->blocking &&
+           (int64_t)pool->in.waiting * pool->pace < WAKE;
+}
+
+/* If one of them takes longer than the others did. */
+static void
+look_again(struct thread_pool *pool)
+{
+    if (!pool->looks)
+        pool->looks = timer_set(&pool->timer, os_now() + LOOK) == 0;
+}
+
+void
+jobs_look(struct timer *timer)
+{
+    struct thread_pool *pool = list_entry(timer, struct thread_pool, timer);
+    bool need = false;
+
+    lock_take(&pool->in.lock);
+    pool->looks = false;
+    if (!list_empty(&pool->ready)) {
+        struct deck *idle = pool_take_idle(pool);
+
+        if (idle)
+            deck_ring(idle);
+        need = !idle && atomic_load(&pool->members) < pool_workers(pool);
+        pool->pace = 0;
+        look_again(pool);
+    }
+    lock_give(&pool->in.lock);
+    if (need)
+        (void)member_need(pool);
+}
+
 /* Under the lock: who fails to prepare refuses what is in the list, and then
  * leaves. */
 static void
@@ -180,6 +237,10 @@ enlist(struct thread_pool *pool, weft_job *job, struct need *need)
         return;
     }
     list_append(&pool->ready, &job->in_pool);
+    if (is_soon_over(pool)) {
+        look_again(pool);
+        return;
+    }
     need->idle = pool_take_idle(pool);
     need->member =
         !need->idle && atomic_load(&pool->members) < pool_workers(pool);

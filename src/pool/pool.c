@@ -97,6 +97,7 @@ pool_make(weft_pool **out, const struct pool_kind *of, weft_kind kind,
                                                          : weft_cpu_count());
     intake_open(&pool->in, &pool->face, options);
     pool->idle_time = options->idle;
+    pool->timer = (struct timer){.alone = true, .fire = jobs_look};
     list_init(&pool->ready);
     list_init(&pool->blocked);
     list_init(&pool->idle);
@@ -187,6 +188,12 @@ pool_rest(weft_pool *face)
     }
 }
 
+static void
+nothing(void *unused)
+{
+    (void)unused;
+}
+
 int
 pool_close(weft_pool *face, int64_t until)
 {
@@ -207,6 +214,9 @@ pool_close(weft_pool *face, int64_t until)
                       pool->in.name);
     }
     pool_rest(face);
+    timer_cancel(&pool->timer);
+    if (service_runs())
+        service_call(nothing, NULL); /* it may just be looking */
     pool_free(pool);
     return status;
 }

@@ -37,6 +37,9 @@ struct thread_pool {
     unsigned blocking;   /* threads that run blocking jobs */
     unsigned names;      /* given to threads */
     unsigned threads;    /* that have not ended */
+    int64_t pace;        /* ns a job takes, about */
+    struct timer timer;  /* for jobs that nobody was woken for */
+    bool looks;          /* it is set */
 
     _Atomic unsigned extra; /* members in place of those that cannot help */
     atomic_bool stopping;   /* close has given up waiting; with the list of the
@@ -121,6 +124,9 @@ weft_job *jobs_take(struct thread_pool *pool);
 
 /* Runs a job that was taken, in the calling thread, and ends it. */
 void jobs_run(struct thread_pool *pool, weft_job *job);
+
+/* In the service thread: wakes a member if jobs still wait. */
+void jobs_look(struct timer *timer);
 
 /* Asks all to stop. */
 void jobs_stop(struct thread_pool *pool);

@@ -109,6 +109,7 @@ tick(struct timer *timer)
 
     list_init(&ended);
     lock_take(&pool->in.lock);
+    pool->looks = 0;
     seats_trim(pool);
     offer_all(pool, &ended);
     lock_give(&pool->in.lock);

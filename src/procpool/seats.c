@@ -81,9 +81,10 @@ seat_rest(struct seat *seat)
 void
 seats_look_again(struct process_pool *pool, int64_t at)
 {
-    if (pool->timer.place && pool->timer.at <= at)
+    if (pool->looks && pool->looks <= at)
         return;
-    (void)timer_set(&pool->timer, at); /* without it there is the next task */
+    /* Without it there is the next task. */
+    pool->looks = timer_set(&pool->timer, at) == 0 ? at : 0;
 }
 
 /* The longest idle first. */

@@ -25,6 +25,7 @@ struct self {
     int bell;               /* wait/bell.h: eventfd, -1 until first used */
     struct sentry *sentry;  /* wait/sentry.h; NULL until first used */
     struct weft_job *job;   /* that it runs; worker/ */
+    struct weft_job *jobs;  /* worker/job_memory.c */
     struct at_end *at_end;  /* worker/at_end.c */
     struct deck *deck;      /* pool/: its lanes, if it works for a pool */
     struct to_tell *ending; /* worker/on_end.c; NULL: it ends no job */

@@ -51,6 +51,7 @@ static void
 thread_ends(struct self *self)
 {
     at_end_run(self);
+    job_memory_leave(self);
     recover_self(self);
     sentry_end(self);
     certificate_end(self);
@@ -338,6 +339,7 @@ runtime_close(bool for_good)
     lock_give(&runtime.lock);
     if (empty)
         service_stop();
+    job_memory_free();
 }
 
 int
