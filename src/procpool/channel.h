@@ -2,15 +2,22 @@
  * each worker, which no other worker has.
  *
  *   part        written by    how
- *   door        both          mapped; all that a task can scribble over
+ *   door        both          mapped; with the next all that a task can
+ *                             scribble over
+ *   fresh       the worker    mapped: answers that nothing has begun after
  *   answers     the worker    pwrite(2) only; the parent maps them
  *   desk        the parent    mapped; the worker maps it read-only
  *   functions   the parent    the same
  *   argument    the parent    the same, as far as CHANNEL_WINDOW
  *   result      the worker    pwrite(2) only; the parent reads it with pread(2)
  *
- * An answer that was given is out of reach of every later task, however wildly
- * that writes. The parent keeps what it has offered in memory of its own, and
+ * An answer is out of reach of every later task, however wildly that writes:
+ * before the worker takes a task it puts those into `answers` that were not
+ * collected yet. The parent copies a fresh one, and believes the copy if the
+ * next task's claim then still says that it was not begun; else the answer is
+ * in `answers`. What was put there is never asked of who collects at once.
+ *
+ * The parent keeps what it has offered in memory of its own, and
  * believes an answer no more than its sizes allow.
  *
  * Tasks are numbered from 1, and run in that order. A task's claim lies in the
@@ -91,8 +98,9 @@ struct channel_task {
 };
 
 struct channel_desk {
-    _Atomic uint32_t visitors; /* that collect without being rung for */
-    _Atomic uint32_t fetched;  /* large results, in all; a futex's value */
+    _Atomic uint32_t visitors;  /* that collect without being rung for */
+    _Atomic uint32_t fetched;   /* large results, in all; a futex's value */
+    _Atomic uint32_t collected; /* number of the last answer that was */
     _Alignas(64) struct channel_task tasks[CHANNEL_TASKS];
 };
 
@@ -123,21 +131,22 @@ enum {
     CHANNEL_ANSWERS
 };
 
+#define CHANNEL_PAGES(size) (((int)(size) + OS_PAGE - 1) / OS_PAGE * OS_PAGE)
+
 enum {
     CHANNEL_DOOR_AT = 0,
-    CHANNEL_ANSWERS_AT = OS_PAGE,
+    CHANNEL_FRESH_AT = OS_PAGE,
+    CHANNEL_ANSWERS_AT =
+        CHANNEL_FRESH_AT +
+        CHANNEL_PAGES(CHANNEL_TASKS * sizeof(struct channel_answer)),
     CHANNEL_DESK_AT =
         CHANNEL_ANSWERS_AT +
-        (CHANNEL_ANSWERS * (int)sizeof(struct channel_answer) + OS_PAGE - 1) /
-            OS_PAGE * OS_PAGE,
+        CHANNEL_PAGES(CHANNEL_ANSWERS * sizeof(struct channel_answer)),
     CHANNEL_FUNCTIONS_AT =
-        CHANNEL_DESK_AT +
-        ((int)sizeof(struct channel_desk) + OS_PAGE - 1) / OS_PAGE * OS_PAGE,
+        CHANNEL_DESK_AT + CHANNEL_PAGES(sizeof(struct channel_desk)),
     CHANNEL_ARGUMENT_AT =
         CHANNEL_FUNCTIONS_AT +
-        (CHANNEL_FUNCTIONS * (int)sizeof(struct channel_function) + OS_PAGE -
-         1) /
-            OS_PAGE * OS_PAGE,
+        CHANNEL_PAGES(CHANNEL_FUNCTIONS * sizeof(struct channel_function)),
     CHANNEL_MAPPED = CHANNEL_ARGUMENT_AT + CHANNEL_WINDOW /* by the parent */
 };
 

@@ -202,7 +202,7 @@ skip_retracted(struct seat *seat)
 {
     while (seat->tail != seat->head &&
            !seat->jobs[channel_place(seat->tail + 1)])
-        seat->tail++;
+        atomic_store(&seat_desk(seat)->collected, ++seat->tail);
 }
 
 static void
@@ -212,6 +212,7 @@ advance(struct seat *seat, weft_job *job)
 
     seat->jobs[channel_place(number)] = NULL;
     seat->tail = number;
+    atomic_store(&seat_desk(seat)->collected, number);
     seat->since = os_now();
     seat->answered = true;
     seat->pool->early_deaths = 0;
@@ -222,29 +223,69 @@ advance(struct seat *seat, weft_job *job)
                             job->call.call.arg_size - CHANNEL_WINDOW);
 }
 
+/* Whether the worker may have begun the task that follows. What it was offered
+ * and has not taken it has not begun. */
+static bool
+may_have_begun(const struct seat *seat, uint32_t number)
+{
+    const uint32_t claim =
+        atomic_load(&seat_door(seat)->claims[channel_place(number)]);
+
+    return (int32_t)(seat->head - number) >= 0 && seat->unsent != number &&
+           claim != channel_claim(number, CHANNEL_OFFERED) &&
+           claim != channel_claim(number, CHANNEL_RETRACTED);
+}
+
+/* As much of it as is used. */
+static void
+copy_answer(const struct channel_answer *from, struct channel_answer *to)
+{
+    const size_t head = offsetof(struct channel_answer, bytes);
+
+    memcpy((void *)to, from, head);
+    const size_t size = to->message_size + to->result_size;
+
+    memcpy(to->bytes, from->bytes,
+           to->result_size > CHANNEL_BYTES || size > CHANNEL_BYTES
+               ? to->message_size % (CHANNEL_BYTES + 1)
+               : size);
+}
+
+/* A copy of the next answer; its job, or NULL: it is not there. */
 static weft_job *
-next_answered(const struct seat *seat)
+next_answered(const struct seat *seat, struct channel_answer *copy)
 {
     const uint32_t number = seat->tail + 1;
-    const struct channel_answer *answer =
-        seat_answer(seat, channel_place(number));
+    const unsigned place = channel_place(number);
+    const struct channel_answer *fresh = seat_fresh(seat, place);
+    const struct channel_answer *kept = seat_answer(seat, place);
 
-    if (seat->tail == seat->head ||
-        atomic_load_explicit(&answer->number, memory_order_acquire) != number)
+    if (seat->tail == seat->head)
         return NULL;
-    return seat->jobs[channel_place(number)];
+    if (atomic_load_explicit(&fresh->number, memory_order_acquire) == number) {
+        copy_answer(fresh, copy);
+        /* The claim is read after the copy was made. */
+        atomic_thread_fence(memory_order_seq_cst);
+        if (!may_have_begun(seat, number + 1))
+            return seat->jobs[place];
+    }
+    if (atomic_load_explicit(&kept->number, memory_order_acquire) != number)
+        return NULL;
+    copy_answer(kept, copy);
+    return seat->jobs[place];
 }
 
 static void
 take_all(struct seat *seat, struct list *ended)
 {
+    struct channel_answer answer;
     weft_job *job;
 
     if (seat->unprepared)
         take_prepared(seat, ended);
     skip_retracted(seat);
-    while ((job = next_answered(seat))) {
-        take(seat, job, seat_answer(seat, channel_place(seat->tail + 1)));
+    while ((job = next_answered(seat, &answer))) {
+        take(seat, job, &answer);
         take_output(seat, job);
         advance(seat, job);
         collect_one(seat->pool, job, ended);

@@ -148,6 +148,13 @@ seat_answer(const struct seat *seat, unsigned place)
                                              channel_answer_at(place));
 }
 
+static inline struct channel_answer *
+seat_fresh(const struct seat *seat, unsigned place)
+{
+    return (struct channel_answer *)(void *)(seat->map + CHANNEL_FRESH_AT) +
+           place;
+}
+
 /* --- serve.c: the worker's function */
 
 int serve(weft_call *call);

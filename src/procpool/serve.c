@@ -26,6 +26,7 @@ enum {
 static struct {
     const struct serve_terms *terms;
     struct channel_door *door;
+    struct channel_answer *fresh;
     const struct channel_desk *desk;
     const struct channel_function *functions;
     const char *argument; /* CHANNEL_WINDOW bytes */
@@ -37,7 +38,9 @@ static struct {
     size_t room;
     uint32_t large; /* results that lay in the file's large part */
     struct meter meter;
-    struct channel_answer answer;
+    struct channel_answer *answer; /* where the next one is written */
+    struct channel_answer prepared;
+    uint32_t last, kept; /* answers: the last one, and the last in `answers` */
     char message[TEXT_MESSAGE];
 } worker;
 
@@ -47,12 +50,13 @@ static int
 map_channel(void)
 {
     void *at;
-    int status = os_map_part(&at, OS_PAGE, worker.file, CHANNEL_DOOR_AT,
-                             OS_READ | OS_WRITE);
+    int status = os_map_part(&at, CHANNEL_ANSWERS_AT, worker.file,
+                             CHANNEL_DOOR_AT, OS_READ | OS_WRITE);
 
     if (status < 0)
         return why_system(status, "cannot map the channel");
     worker.door = at;
+    worker.fresh = (void *)((char *)at + CHANNEL_FRESH_AT);
     status = os_map_part(&at, CHANNEL_MAPPED - CHANNEL_DESK_AT, worker.file,
                          CHANNEL_DESK_AT, OS_READ);
     if (status < 0)
@@ -104,41 +108,67 @@ give_up(void)
     os_exit_now(HURRY);
 }
 
-static void
-put(size_t offset, const void *bytes, size_t size)
+static size_t
+size_of(const struct channel_answer *answer)
 {
-    const int status = os_file_put(worker.file, offset, bytes, size);
+    const size_t size = answer->message_size + answer->result_size;
 
-    if (status < 0)
+    return offsetof(struct channel_answer, bytes) +
+           (size <= CHANNEL_BYTES ? size : 0);
+}
+
+/* Where no task can reach it. */
+static void
+keep(unsigned place, const struct channel_answer *answer)
+{
+    if (os_file_put(worker.file, channel_answer_at(place), answer,
+                    size_of(answer)) < 0)
         give_up();
 }
 
-/* The answer's head goes last and in one call: whoever finds the number there
- * finds all of it. */
+/* Before a task is taken: answers that were not collected. */
 static void
-tell(unsigned place, uint32_t number, size_t bytes)
+keep_all(void)
 {
-    struct channel_answer *answer = &worker.answer;
+    const uint32_t collected = atomic_load(&worker.desk->collected);
 
-    atomic_store_explicit(&answer->number, number, memory_order_relaxed);
-    put(channel_answer_at(place), answer,
-        offsetof(struct channel_answer, bytes) + bytes);
-    /* Then whether somebody looks: see channel.h. */
+    if ((int32_t)(collected - worker.kept) > 0)
+        worker.kept = collected;
+    while (worker.kept != worker.last) {
+        const unsigned place = channel_place(++worker.kept);
+
+        if (atomic_load(&worker.fresh[place].number) == worker.kept)
+            keep(place, &worker.fresh[place]);
+    }
+}
+
+/* Somebody looks, or is rung for: see channel.h. */
+static void
+ring(void)
+{
     atomic_fetch_add(&worker.door->done, 1);
     if (atomic_load(&worker.desk->visitors) == 0 &&
         os_event_ring(worker.bell) < 0)
         give_up();
 }
 
-static size_t
+/* The answer is complete: its number last. */
+static void
+tell(uint32_t number)
+{
+    atomic_store_explicit(&worker.answer->number, number, memory_order_release);
+    worker.last = number;
+    ring();
+}
+
+static void
 say(const char *message)
 {
     const size_t size = strlen(message);
 
-    worker.answer.message_size = (uint32_t)size;
-    worker.answer.result_size = 0;
-    memcpy(worker.answer.bytes, message, size);
-    return size;
+    worker.answer->message_size = (uint32_t)size;
+    worker.answer->result_size = 0;
+    memcpy(worker.answer->bytes, message, size);
 }
 
 /* One large result at a time lies in the file: the one before it must have been
@@ -154,17 +184,16 @@ wait_until_fetched(void)
     worker.large++;
 }
 
-/* Bytes that go with the answer. */
-static size_t
+static void
 put_result(const weft_call *call)
 {
     const size_t size = call->result_size;
 
-    worker.answer.result_size = size;
+    worker.answer->result_size = size;
     if (size <= CHANNEL_BYTES) {
         if (size)
-            memcpy(worker.answer.bytes, call->result, size);
-        return size;
+            memcpy(worker.answer->bytes, call->result, size);
+        return;
     }
     wait_until_fetched();
     const int status =
@@ -174,40 +203,39 @@ put_result(const weft_call *call)
                           call->result, size);
 
     if (status == 0)
-        return 0;
+        return;
     if (status == -EBADF)
         give_up();
     worker.large--;
-    worker.answer.end = CHANNEL_LOST;
-    worker.answer.code = WEFT_ENOMEM;
-    return say("there is no memory to hand over its result");
+    worker.answer->end = CHANNEL_LOST;
+    worker.answer->code = WEFT_ENOMEM;
+    say("there is no memory to hand over its result");
 }
 
 static void
-answer(unsigned place, uint32_t number, const struct job_call *own, int code)
+fill_answer(const struct job_call *own, int code)
 {
     const char *message = own->message;
-    size_t bytes;
 
-    worker.answer.end = CHANNEL_RETURNED;
-    worker.answer.code = code;
-    worker.answer.message_size = 0;
-    worker.answer.result_size = 0;
-    if (code != 0 || (message && own->call.result_size == 0))
-        bytes = message ? say(message) : 0;
-    else
-        bytes = put_result(&own->call);
-    tell(place, number, bytes);
+    worker.answer->end = CHANNEL_RETURNED;
+    worker.answer->code = code;
+    worker.answer->message_size = 0;
+    worker.answer->result_size = 0;
+    if (code == 0 && (!message || own->call.result_size > 0))
+        put_result(&own->call);
+    else if (message)
+        say(message);
 }
 
 static void
 answer_without(uint32_t number, enum channel_end end, int code,
                const char *message)
 {
-    worker.answer.end = end;
-    worker.answer.code = code;
-    worker.answer.wall = worker.answer.cpu = 0;
-    tell(channel_place(number), number, say(message));
+    worker.answer->end = end;
+    worker.answer->code = code;
+    worker.answer->wall = worker.answer->cpu = 0;
+    say(message);
+    tell(number);
 }
 
 /* --- what a task is given */
@@ -317,8 +345,8 @@ call_with_stop(weft_fn *fn, struct job_call *own, const _Atomic uint32_t *asked)
     self->stop = stop.outer;
     self->shield = 0;
     meter_end(&worker.meter, begun, cpu, &times);
-    worker.answer.wall = times.wall;
-    worker.answer.cpu = times.cpu;
+    worker.answer->wall = times.wall;
+    worker.answer->cpu = times.cpu;
     return code;
 }
 
@@ -353,7 +381,10 @@ run(uint32_t number, const struct channel_task *task)
         const int code = call_with_stop(fn, &own, &task->stop);
 
         flush();
-        answer(channel_place(number), number, &own, code);
+        if (!os_is_open(worker.file)) /* no later answer could be kept */
+            give_up();
+        fill_answer(&own, code);
+        tell(number);
         free(own.owned);
         drop_room();
     }
@@ -367,6 +398,7 @@ begin(uint32_t number)
     const struct channel_task *task =
         &worker.desk->tasks[channel_place(number)];
 
+    worker.answer = &worker.fresh[channel_place(number)];
     if (atomic_load(&task->stop) != 0)
         answer_without(number, CHANNEL_NEVER_BEGAN, 0, "");
     else
@@ -394,6 +426,7 @@ work(void)
         const uint32_t found = atomic_load(claim);
 
         if (found == offered) {
+            keep_all();
             if (atomic_compare_exchange_strong(
                     claim, &offered, channel_claim(number, CHANNEL_TAKEN)))
                 begin(number++);
@@ -419,10 +452,14 @@ prepare(void)
                        "its function is not in the worker's image");
     struct job_call own =
         make_call(terms, terms + 1, terms->prepare_size, terms->prepare_room);
+    worker.answer = &worker.prepared;
     const int code = call_with_stop(fn, &own, NULL);
 
     flush();
-    answer(CHANNEL_PREPARED, 1, &own, code);
+    fill_answer(&own, code);
+    atomic_store(&worker.prepared.number, 1);
+    keep(CHANNEL_PREPARED, &worker.prepared);
+    ring();
     free(own.owned);
     return code;
 }
