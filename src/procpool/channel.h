@@ -92,6 +92,7 @@ struct channel_task {
     uint32_t attempt;
     uint32_t room; /* bytes of its result that there are to begin with:
                       result_size */
+    uint64_t arg_at; /* in the shared heap, if it has no bytes; 0 = none */
     uint64_t arg_size, result_size;
     char label[CHANNEL_LABEL];
     _Alignas(16) char arg[CHANNEL_INLINE];

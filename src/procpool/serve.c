@@ -260,6 +260,8 @@ map_argument(const struct channel_task *task, size_t size)
 {
     void *at = NULL;
 
+    if (size == 0 && task->arg_at)
+        return (const void *)(uintptr_t)task->arg_at;
     if (size <= CHANNEL_INLINE)
         return task->arg;
     if (size <= CHANNEL_WINDOW)
@@ -314,7 +316,7 @@ make_call(const struct serve_terms *terms, const void *argument,
           size_t arg_size, size_t result_size)
 {
     return (struct job_call){
-        .call = {.arg = arg_size ? argument : NULL,
+        .call = {.arg = argument,
                  .arg_size = arg_size,
                  .result = result_size ? worker.result : NULL,
                  .result_size = result_size,
@@ -374,7 +376,8 @@ run(uint32_t number, const struct channel_task *task)
                        "the worker has no memory for its argument and result");
     } else {
         struct job_call own =
-            make_call(worker.terms, argument, arg_size, task->result_size);
+            make_call(worker.terms, arg_size || task->arg_at ? argument : NULL,
+                      arg_size, task->result_size);
 
         own.call.attempt = task->attempt;
         self_show_task(self_get(), task->label);
@@ -451,7 +454,8 @@ prepare(void)
         return why_set(WEFT_ENOTINIMAGE,
                        "its function is not in the worker's image");
     struct job_call own =
-        make_call(terms, terms + 1, terms->prepare_size, terms->prepare_room);
+        make_call(terms, terms->prepare_size ? terms + 1 : NULL,
+                  terms->prepare_size, terms->prepare_room);
     worker.answer = &worker.prepared;
     const int code = call_with_stop(fn, &own, NULL);
 

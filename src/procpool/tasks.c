@@ -27,6 +27,12 @@ check(const struct process_pool *pool, const weft_job *job)
         return why_set(WEFT_ENOTSUP,
                        "pool '%s' belongs to process %d, which opened it",
                        pool->in.name, pool->owner);
+    if (call->arg && call->arg_size == 0 &&
+        pool->options.options.heap != WEFT_HEAP_SHARED)
+        return why_set(WEFT_ENOTSUP,
+                       "task.arg points into the shared heap, which the "
+                       "workers of pool '%s' have only with worker.heap",
+                       pool->in.name);
     if (call->arg_size > pool->room || call->result_size > pool->room)
         return why_set(WEFT_ENOMEM,
                        "an argument or result of more than %zu bytes cannot "
@@ -61,7 +67,8 @@ enter(struct process_pool *pool, weft_job *job, struct list *ended, bool *lack)
 static int
 take_back(struct process_pool *pool, weft_job *job, int status)
 {
-    if (status == 0 || list_empty(&job->in_pool))
+    if (status == 0 || list_empty(&job->in_pool) ||
+        atomic_load(&job->phase) != JOB_READY)
         return 0;
     list_remove(&job->in_pool);
     intake_undo(&pool->in, job);
