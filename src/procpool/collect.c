@@ -228,8 +228,9 @@ advance(struct seat *seat, weft_job *job)
 static bool
 may_have_begun(const struct seat *seat, uint32_t number)
 {
+    /* release: what was read before stays before it */
     const uint32_t claim =
-        atomic_load(&seat_door(seat)->claims[channel_place(number)]);
+        atomic_fetch_or(&seat_door(seat)->claims[channel_place(number)], 0);
 
     return (int32_t)(seat->head - number) >= 0 && seat->unsent != number &&
            claim != channel_claim(number, CHANNEL_OFFERED) &&
@@ -264,8 +265,6 @@ next_answered(const struct seat *seat, struct channel_answer *copy)
         return NULL;
     if (atomic_load_explicit(&fresh->number, memory_order_acquire) == number) {
         copy_answer(fresh, copy);
-        /* The claim is read after the copy was made. */
-        atomic_thread_fence(memory_order_seq_cst);
         if (!may_have_begun(seat, number + 1))
             return seat->jobs[place];
     }
