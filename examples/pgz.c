@@ -6,10 +6,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 enum {
-    BLOCK = 128 << 10,
+    BLOCK = 512 << 10,       /* at most: each costs its dictionary anew */
+    LEAST_BLOCK = 128 << 10, /* for files that would be a few blocks only */
+    SHARES = 8,              /* of a file a worker, at least */
     WINDOW = 32 << 10,
     RAW = -15, /* deflate without a header */
     AHEAD = 4  /* blocks a worker that may wait to be written */
@@ -42,20 +45,19 @@ static _Noreturn void usage(const char *program)
 static void stream_end(void *stream)
 {
     deflateEnd(stream);
+    *(z_stream *)stream = (z_stream){0}; /* another worker's, perhaps */
 }
 
 /* A worker's own, for as long as it lives. */
 static z_stream *stream_get(int level)
 {
     static _Thread_local z_stream stream;
-    static _Thread_local bool ready;
 
-    if (ready)
+    if (stream.state)
         return deflateReset(&stream) == Z_OK ? &stream : NULL;
     if (deflateInit2(&stream, level, Z_DEFLATED, RAW, 8, Z_DEFAULT_STRATEGY) !=
         Z_OK)
         return NULL;
-    ready = true;
     return weft_at_end(stream_end, &stream) < 0 ? NULL : &stream;
 }
 
@@ -103,8 +105,20 @@ static void finish(struct block *block, FILE *to, uLong *sum, uLong *size)
     *size += block->size;
 }
 
-/* Reads the next block behind `before`. */
-static void fill(struct block *block, FILE *from, const struct block *before)
+static size_t block_size(FILE *from, unsigned threads)
+{
+    struct stat status;
+
+    if (fstat(fileno(from), &status) < 0)
+        return BLOCK;
+    const size_t share = (size_t)status.st_size / threads / SHARES;
+
+    return share < LEAST_BLOCK ? LEAST_BLOCK : share < BLOCK ? share : BLOCK;
+}
+
+/* Reads the next block, of `size` bytes, behind `before`. */
+static void fill(struct block *block, size_t size, FILE *from,
+                 const struct block *before)
 {
     block->known = 0;
     if (before) {
@@ -112,7 +126,7 @@ static void fill(struct block *block, FILE *from, const struct block *before)
         memcpy(block->before, before->in + before->size - block->known,
                block->known);
     }
-    block->size = fread(block->in, 1, BLOCK, from);
+    block->size = fread(block->in, 1, size, from);
     const int next = getc(from);
 
     block->last = next == EOF;
@@ -120,10 +134,12 @@ static void fill(struct block *block, FILE *from, const struct block *before)
         ungetc(next, from);
 }
 
-static void compress_all(weft_pool *pool, unsigned count, int level, FILE *from,
-                         FILE *to)
+static void compress_all(weft_pool *pool, unsigned threads, int level,
+                         FILE *from, FILE *to)
 {
     static const unsigned char header[] = {31, 139, 8, 0, 0, 0, 0, 0, 0, 3};
+    const unsigned count = AHEAD * threads;
+    const size_t each = block_size(from, threads);
     struct block *blocks = calloc(count, sizeof *blocks);
     uLong sum = crc32(0, NULL, 0), size = 0;
     unsigned long begun = 0, written = 0;
@@ -136,7 +152,7 @@ static void compress_all(weft_pool *pool, unsigned count, int level, FILE *from,
 
         if (begun >= count)
             finish(block, to, &sum, &size), written++;
-        fill(block, from, begun ? &blocks[(begun - 1) % count] : NULL);
+        fill(block, each, from, begun ? &blocks[(begun - 1) % count] : NULL);
         block->level = level;
         last = block->last;
         weft_must(weft_submit(&block->job, pool,
@@ -168,7 +184,7 @@ static double compress_file(const char *path, const struct options *options,
         weft_pool_open(&pool, WEFT_THREAD,
                        &(weft_pool_options){.workers = threads, .name = "pgz"}),
         "open a pool");
-    compress_all(pool, AHEAD * threads, options->level, from, to);
+    compress_all(pool, threads, options->level, from, to);
     weft_must(weft_pool_close(pool, WEFT_FOREVER), "close the pool");
     const bool bad = ferror(from);
 
