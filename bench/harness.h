@@ -86,6 +86,11 @@ void bench_limit(const char *name, const struct bench_entry *ours,
 /* A row that counts: `count` of `wanted`. */
 void bench_count(const char *name, int64_t count, int64_t wanted);
 
+/* A row of two numbers of a unit, like bytes; their ratio is to be at most
+ * `most`, 0 = only told. */
+void bench_compare(const char *name, const char *unit, double ours, double peer,
+                   double most);
+
 /* The least-squares slope of ours and of a peer (or NULL) over `at`, a row. */
 struct bench_points {
     const char *name, *per; /* "thread start", "alive thread" */

@@ -166,6 +166,21 @@ bench_count(const char *name, int64_t count, int64_t wanted)
     fflush(stdout);
 }
 
+void
+bench_compare(const char *name, const char *unit, double ours, double peer,
+              double most)
+{
+    const double ratio = peer > 0 ? ours / peer : 0;
+
+    print_row(name, unit,
+              (const char *[]){number(ours).text, number(peer).text,
+                               number(ratio).text,
+                               limit_text("<= ", most, "").text},
+              verdict(ratio, most));
+    putchar('\n');
+    fflush(stdout);
+}
+
 static double
 slope(const double *at, const double *values, int count)
 {
