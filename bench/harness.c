@@ -320,6 +320,18 @@ bench_measure(const struct bench_group *group, struct bench_entry *entries,
     return true;
 }
 
+const struct bench_entry *
+bench_best(const struct bench_entry *entries, int count)
+{
+    const struct bench_entry *found = NULL;
+
+    for (int i = 1; i < count; i++)
+        if (entries[i].rounds > 0 &&
+            (!found || entries[i].median < found->median))
+            found = &entries[i];
+    return found;
+}
+
 double
 bench_command(const void *command, int64_t span)
 {

@@ -79,6 +79,11 @@ bool bench_measure(const struct bench_group *group, struct bench_entry *entries,
 void bench_ratio(const char *name, const struct bench_entry *ours,
                  const struct bench_entry *peer, struct bench_promise promise);
 
+/* The one of entries 1 .. count - 1 that took least, to stand for all peers;
+ * NULL = none could be measured. */
+const struct bench_entry *bench_best(const struct bench_entry *entries,
+                                     int count);
+
 /* A row of ours against a limit in ns; 0 = only told. */
 void bench_limit(const char *name, const struct bench_entry *ours,
                  double limit);

@@ -1,5 +1,6 @@
-/* Parallel loops and sorts against OpenMP (gcc's libgomp), oneTBB, std::sort
- * and qsort, each with as many threads as there are CPUs. */
+/* Parallel loops and sorts against OpenMP (gcc's libgomp and clang's libomp),
+ * pthreadpool, oneTBB, std::sort and qsort, each with as many threads as there
+ * are CPUs. */
 #include "loops.h"
 
 #include "harness.h"
@@ -7,6 +8,7 @@
 #include <weft/weft.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,10 +25,10 @@ size_of(size_t count)
     return bench_is_quick() ? count / LESS : count;
 }
 
-/* --- an empty region: a part for each CPU, which does nothing */
+/* --- loops */
 
 static int
-nothing(void *context, size_t begin, size_t end)
+do_nothing(void *context, size_t begin, size_t end)
 {
     (void)context;
     (void)begin;
@@ -34,52 +36,84 @@ nothing(void *context, size_t begin, size_t end)
     return 0;
 }
 
-static double
-weft_empty(const void *arg, int64_t span)
+/* A part for each CPU. */
+static void
+weft_empty(void)
 {
-    enum {
-        BATCH = 100
-    };
-    struct bench_run run = bench_run(span);
-
-    (void)arg;
-    while (bench_goes_on(&run))
-        for (int i = 0; i < BATCH; i++)
-            weft_for(NULL, bench_cpus(), 1, nothing, NULL);
-    return bench_cost(&run, BATCH);
+    weft_for(NULL, bench_cpus(), 1, do_nothing, NULL);
 }
-
-static double
-peer_empty(const void *arg, int64_t span)
-{
-    enum {
-        BATCH = 100
-    };
-    struct bench_run run = bench_run(span);
-
-    (void)arg;
-    while (bench_goes_on(&run))
-        for (int i = 0; i < BATCH; i++)
-            openmp_empty();
-    return bench_cost(&run, BATCH);
-}
-
-/* --- loops */
-
-static double *numbers, *others;
 
 static int
-compute(void *context, size_t begin, size_t end)
+compute(void *at, size_t begin, size_t end)
 {
-    loops_compute(context, begin, end);
+    loops_compute(at, begin, end);
     return 0;
 }
+
+static void
+weft_compute(double *at, size_t count)
+{
+    weft_for(NULL, count, 0, compute, at);
+}
+
+struct streams {
+    double *to;
+    const double *from;
+};
 
 static int
 stream(void *context, size_t begin, size_t end)
 {
-    loops_stream(context, others, begin, end);
+    const struct streams *streams = context;
+
+    loops_stream(streams->to, streams->from, begin, end);
     return 0;
+}
+
+static void
+weft_stream(double *to, const double *from, size_t count)
+{
+    weft_for(NULL, count, 0, stream, &(struct streams){to, from});
+}
+
+enum {
+    OURS,
+    GOMP,
+    OMP,
+    PTHREADPOOL,
+    WAYS
+};
+
+/* What is not there has no functions. */
+static struct loops_way ways[WAYS] = {
+    [OURS] = {"weft_for", weft_empty, weft_compute, weft_stream},
+    [GOMP] = {"libgomp", openmp_empty, openmp_compute, openmp_stream},
+    [OMP] = {.name = "libomp"},
+#if BENCH_PTHREADPOOL
+    [PTHREADPOOL] = {"pthreadpool", pthreadpool_empty, pthreadpool_compute,
+                     pthreadpool_stream},
+#else
+    [PTHREADPOOL] = {.name = "pthreadpool"},
+#endif
+};
+
+static double *numbers, *others;
+
+static double
+measure_empty(const void *arg, int64_t span)
+{
+    enum {
+        BATCH = 100
+    };
+    const struct loops_way *way = arg;
+    struct bench_run run = bench_run(span);
+
+    if (!way->empty)
+        return -1;
+    while (bench_goes_on(&run))
+        for (int i = 0; i < BATCH; i++)
+            way->empty();
+    return bench_cost(&run, BATCH);
 }
 
 static double
@@ -89,46 +123,28 @@ timed(int64_t since)
 }
 
 static double
-weft_compute(const void *arg, int64_t span)
+measure_compute(const void *arg, int64_t span)
 {
+    const struct loops_way *way = arg;
     const int64_t begun = bench_now();
 
-    (void)arg;
     (void)span;
-    weft_for(NULL, size_of(COMPUTED), 0, compute, numbers);
+    if (!way->compute)
+        return -1;
+    way->compute(numbers, size_of(COMPUTED));
     return timed(begun);
 }
 
 static double
-peer_compute(const void *arg, int64_t span)
+measure_stream(const void *arg, int64_t span)
 {
+    const struct loops_way *way = arg;
     const int64_t begun = bench_now();
 
-    (void)arg;
     (void)span;
-    openmp_compute(numbers, size_of(COMPUTED));
-    return timed(begun);
-}
-
-static double
-weft_stream(const void *arg, int64_t span)
-{
-    const int64_t begun = bench_now();
-
-    (void)arg;
-    (void)span;
-    weft_for(NULL, size_of(STREAMED), 0, stream, numbers);
-    return timed(begun);
-}
-
-static double
-peer_stream(const void *arg, int64_t span)
-{
-    const int64_t begun = bench_now();
-
-    (void)arg;
-    (void)span;
-    openmp_stream(numbers, others, size_of(STREAMED));
+    if (!way->stream)
+        return -1;
+    way->stream(numbers, others, size_of(STREAMED));
     return timed(begun);
 }
 
@@ -198,46 +214,68 @@ sort(const void *arg, int64_t span)
 
 /* --- groups */
 
-static void
-empty_rows(void)
+/* False when the filter leaves it out. */
+static bool
+measure_ways(const char *title, bench_fn *fn, struct bench_entry entries[WAYS])
 {
-    struct bench_entry entries[] = {
-        bench_entry("weft_for", weft_empty, NULL),
-        bench_entry("libgomp", peer_empty, NULL),
-    };
+    for (int i = 0; i < WAYS; i++)
+        entries[i] = bench_entry(ways[i].name, fn, &ways[i]);
+    return bench_measure(&(struct bench_group){.title = title}, entries, WAYS);
+}
 
-    if (bench_measure(&(struct bench_group){.title = "empty region"}, entries,
-                      2))
-        bench_ratio("empty parallel region", &entries[0], &entries[1],
-                    (struct bench_promise){.most = 0.15});
+static void
+print_way(const char *title, const struct bench_entry entries[WAYS], int i,
+          double most)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "%s / %s", title, ways[i].name);
+    bench_ratio(name, &entries[0], &entries[i],
+                (struct bench_promise){.most = most});
+}
+
+static void
+region_rows(void)
+{
+    const char *title = "empty parallel region";
+    struct bench_entry entries[WAYS];
+
+    if (!measure_ways(title, measure_empty, entries))
+        return;
+    print_way(title, entries, GOMP, 0.15);
+    print_way(title, entries, OMP, 0);
+    print_way(title, entries, PTHREADPOOL, 0);
+}
+
+static void
+compare_ways(const char *title, bench_fn *fn)
+{
+    struct bench_entry entries[WAYS];
+    char name[64];
+
+    if (!measure_ways(title, fn, entries))
+        return;
+    for (int i = 1; i < WAYS; i++)
+        print_way(title, entries, i, 0);
+    snprintf(name, sizeof name, "%s / best", title);
+    bench_ratio(name, &entries[0], bench_best(entries, WAYS),
+                (struct bench_promise){.most = 1});
 }
 
 static void
 loop_rows(void)
 {
     const size_t size = size_of(STREAMED) * sizeof *numbers;
-    struct bench_entry computing[] = {
-        bench_entry("weft_for", weft_compute, NULL),
-        bench_entry("libgomp", peer_compute, NULL),
-    };
-    struct bench_entry streaming[] = {
-        bench_entry("weft_for", weft_stream, NULL),
-        bench_entry("libgomp", peer_stream, NULL),
-    };
 
+    loops_load(&ways[OMP], BENCH_LIBOMP);
+    region_rows();
     numbers = malloc(size);
     others = malloc(size);
     if (numbers && others) {
         memset(numbers, 0, size);
         memset(others, 0, size);
-        if (bench_measure(&(struct bench_group){.title = "compute"}, computing,
-                          2))
-            bench_ratio("parallel for, 20M, computing", &computing[0],
-                        &computing[1], (struct bench_promise){.most = 1.05});
-        if (bench_measure(&(struct bench_group){.title = "memory"}, streaming,
-                          2))
-            bench_ratio("parallel for, 100M doubles, memory", &streaming[0],
-                        &streaming[1], (struct bench_promise){.most = 1.05});
+        compare_ways("parallel for, 20M, computing", measure_compute);
+        compare_ways("parallel for, 100M doubles, memory", measure_stream);
     }
     free(numbers);
     free(others);
@@ -287,7 +325,6 @@ int
 main(void)
 {
     bench_open("loops");
-    empty_rows();
     loop_rows();
     sort_rows();
     return bench_close();

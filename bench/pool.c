@@ -262,19 +262,6 @@ measure_from_worker(const void *unused, int64_t span)
     return inside_cost;
 }
 
-/* The best of the peers stands for all. */
-static const struct bench_entry *
-best(const struct bench_entry *entries, int count)
-{
-    const struct bench_entry *found = NULL;
-
-    for (int i = 1; i < count; i++)
-        if (entries[i].rounds > 0 &&
-            (!found || entries[i].median < found->median))
-            found = &entries[i];
-    return found;
-}
-
 static void
 compare(const char *title, int hogs, bench_fn *fn, struct bench_promise promise)
 {
@@ -292,7 +279,7 @@ compare(const char *title, int hogs, bench_fn *fn, struct bench_promise promise)
         bench_ratio(name, &entries[0], &entries[i], (struct bench_promise){0});
     }
     snprintf(name, sizeof name, "%s / best", title);
-    bench_ratio(name, &entries[0], best(entries, count), promise);
+    bench_ratio(name, &entries[0], bench_best(entries, count), promise);
 }
 
 static void
@@ -307,7 +294,8 @@ compare_inside(void)
     if (bench_measure(&(struct bench_group){.title = "submit and wait inside"},
                       entries, count))
         bench_ratio("submit and wait, waiter may help / best", &entries[0],
-                    best(entries, count), (struct bench_promise){0.02, 0});
+                    bench_best(entries, count),
+                    (struct bench_promise){0.02, 0});
 }
 
 int
