@@ -20,12 +20,6 @@ pack(uint32_t tail, uint32_t split)
     return tail | (uint64_t)split << 32;
 }
 
-static struct deck *
-deck_of(weft_lane *lane)
-{
-    return (struct deck *)(void *)weft_lane_head_of(lane);
-}
-
 /* --- making */
 
 struct deck *
@@ -182,12 +176,15 @@ deck_steal_at(struct deck *deck, struct deck *from, weft_lane *at)
     weft_fork_fn *const run = lane->run;
     void *const frame = lane->frame;
     struct deck *const outer = deck->victim;
+    weft_lane *const top = deck->top;
 
     lane->frame = deck;
     __atomic_store_n(&lane->run, TAKEN, __ATOMIC_RELEASE);
     deck->victim = from;
+    deck->top = NULL;
     pool_stole(deck, from);
     run(at, frame);
+    deck->top = top;
     deck->victim = outer;
     __atomic_store_n(&lane->run, DONE, __ATOMIC_SEQ_CST);
     deck_ring(from);

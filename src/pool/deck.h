@@ -35,6 +35,8 @@ struct deck {
     struct weft_lane_head head;
     struct thread_pool *pool;
     struct deck *victim; /* whose lane it runs now; NULL = nobody's */
+    weft_lane *top;      /* the owner's: free lanes begin here, while it is in
+                            the middle of a loop's part; NULL = nobody knows */
     struct list link;    /* idle or free; under the pool's lock */
     bool idle;           /* it is in the idle list; under the pool's lock */
     bool leave;          /* its thread is to end; under the pool's lock */
@@ -56,6 +58,12 @@ void deck_run(struct deck *deck, weft_fork_fn *fn, void *frame);
 
 /* Steals a lane of `from` and runs it on the deck's lanes from `at` on. */
 bool deck_steal_at(struct deck *deck, struct deck *from, weft_lane *at);
+
+static inline struct deck *
+deck_of(weft_lane *lane)
+{
+    return (struct deck *)(void *)weft_lane_head_of(lane);
+}
 
 /* Whether something can be stolen. */
 static inline bool

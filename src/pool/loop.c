@@ -1,6 +1,7 @@
 #include "pool/loop.h"
 
 #include "base/why.h"
+#include "pool/pool.h"
 
 #include <weft/status.h>
 
@@ -109,8 +110,8 @@ do_items(struct loop *loop, void *place, size_t begin, size_t end)
     return status;
 }
 
-int
-loop_part(struct loop *loop, size_t part, void *place)
+static int
+do_part(struct loop *loop, size_t part, void *place)
 {
     const size_t begin = part * loop->grain;
     const size_t end =
@@ -131,6 +132,19 @@ loop_part(struct loop *loop, size_t part, void *place)
     return status;
 }
 
+int
+loop_part(weft_lane *lane, struct loop *loop, size_t part, void *place)
+{
+    struct deck *deck = deck_of(lane);
+    weft_lane *const top = deck->top;
+
+    deck->top = lane;
+    const int status = do_part(loop, part, place);
+
+    deck->top = top;
+    return status;
+}
+
 /* The further half may be stolen: a thief gets much, and neighbours stay
  * together. */
 static void
@@ -142,7 +156,7 @@ run_span(weft_lane *lane, void *frame)
     if (!loop_goes_on(loop))
         return;
     if (span->last - span->first == 1) {
-        (void)loop_part(loop, span->first, NULL);
+        (void)loop_part(lane, loop, span->first, NULL);
         return;
     }
     const size_t middle = span->first + (span->last - span->first) / 2;
@@ -161,10 +175,24 @@ loop_run(weft_lane *lane, struct loop *loop)
 }
 
 int
+loop_fork(weft_pool *pool, weft_fork_fn *fn, void *frame)
+{
+    struct deck *deck = self_get()->deck;
+    weft_lane *const lane = deck ? deck->top : NULL;
+
+    if (!lane || &deck->pool->face != pool)
+        return pool->of->enter(pool, fn, frame, WEFT_FOREVER.ns);
+    deck->top = NULL;
+    fn(lane, frame);
+    deck->top = lane;
+    return 0;
+}
+
+int
 loop_enter(weft_pool *pool, struct loop *loop)
 {
     struct loop_span all = {loop, 0, loop->parts};
-    const int status = pool->of->enter(pool, run_span, &all, WEFT_FOREVER.ns);
+    const int status = loop_fork(pool, run_span, &all);
 
     return status < 0 ? status : loop_end(loop);
 }

@@ -81,7 +81,7 @@ reduce(weft_lane *lane, void *frame)
         return;
     if (node->last - node->first == 1) {
         set_identity(how, node->out);
-        (void)loop_part(&reduction->loop, node->first, node->out);
+        (void)loop_part(lane, &reduction->loop, node->first, node->out);
         return;
     }
     void *partial = take_partial(how, small);
@@ -124,7 +124,7 @@ reduce_all(weft_pool *pool, struct reduction *reduction, void *result)
         return why_set(WEFT_ENOMEM,
                        "weft_reduce: no memory for a result of %zu bytes",
                        how->size);
-    int status = pool->of->enter(pool, reduce, &all, WEFT_FOREVER.ns);
+    int status = loop_fork(pool, reduce, &all);
 
     if (status == 0)
         status = loop_end(&reduction->loop);
