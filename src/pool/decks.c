@@ -1,4 +1,7 @@
+#include "base/why.h"
 #include "pool/pool.h"
+
+#include <weft/status.h>
 
 struct deck *
 pool_take_deck(struct thread_pool *pool)
@@ -15,8 +18,10 @@ pool_take_deck(struct thread_pool *pool)
     }
     struct deck *deck = deck_new(pool);
 
-    if (!deck)
+    if (!deck) {
+        (void)why_because(WEFT_ENOMEM, "no room for a worker's forks");
         return NULL;
+    }
     lock_take(&pool->in.lock);
     const unsigned index = atomic_load(&pool->deck_count);
 
@@ -29,6 +34,8 @@ pool_take_deck(struct thread_pool *pool)
     if (index < POOL_DECKS)
         return deck;
     deck_free(deck);
+    (void)why_set(WEFT_ENOMEM, "more than %d threads would work for a pool",
+                  POOL_DECKS);
     return NULL;
 }
 

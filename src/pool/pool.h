@@ -89,7 +89,7 @@ weft_pool *pool_here(void);
 
 /* --- decks.c: who has which, and who sleeps */
 
-/* A deck that nobody uses. NULL: no memory, or too many. */
+/* A deck that nobody uses. NULL: no memory, or too many; with the sentence. */
 struct deck *pool_take_deck(struct thread_pool *pool);
 void pool_give_deck(struct thread_pool *pool, struct deck *deck);
 
