@@ -235,6 +235,19 @@ __wrap_os_thread_restore(const struct os_thread_state *state)
            __real_os_thread_restore(state);
 }
 
+bool __real_os_memory_is_left(size_t size);
+bool __wrap_os_memory_is_left(size_t size);
+
+bool
+__wrap_os_memory_is_left(size_t size)
+{
+    static const int errors[] = {0};
+    int error;
+
+    return !strike("os_memory_is_left", errors, 1, &error) &&
+           __real_os_memory_is_left(size);
+}
+
 /* --- mappings, which are counted too */
 
 int __real_os_map(void **out, size_t size, int fd, unsigned access);
@@ -278,6 +291,19 @@ __wrap_os_map(void **out, size_t size, int fd, unsigned access)
     if (strike("os_map", map_errors, 2, &error))
         return error;
     return count_map(__real_os_map(out, size, fd, access), size);
+}
+
+int __real_os_map_aligned(void **out, size_t size);
+int __wrap_os_map_aligned(void **out, size_t size);
+
+int
+__wrap_os_map_aligned(void **out, size_t size)
+{
+    int error;
+
+    if (strike("os_map_aligned", map_errors, 2, &error))
+        return error;
+    return count_map(__real_os_map_aligned(out, size), size);
 }
 
 int
