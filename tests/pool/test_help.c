@@ -45,14 +45,18 @@ START_TEST(tasks_may_wait_for_tasks_to_any_depth)
 {
     weft_pool *pool =
         open_pool(.workers = sizes[_i], .worker = {.stack_size = 16 << 20});
-    weft_job *job =
-        submit(pool, .fn = descend, WEFT_ARG((struct depth){pool, 1000}),
-               .result_size = sizeof(int));
-    int depth = 0;
 
-    ck_assert_int_eq(weft_result(job, &depth, sizeof depth, WEFT_FOREVER), 0);
-    ck_assert_int_eq(depth, 1000);
-    weft_release(job);
+    for (unsigned i = 0; i < scaled(200); i++) {
+        weft_job *job =
+            submit(pool, .fn = descend, WEFT_ARG((struct depth){pool, 1000}),
+                   .result_size = sizeof(int));
+        int depth = 0;
+
+        ck_assert_int_eq(weft_result(job, &depth, sizeof depth, WEFT_FOREVER),
+                         0);
+        ck_assert_int_eq(depth, 1000);
+        weft_release(job);
+    }
     pool_drain(pool);
 }
 
