@@ -36,8 +36,10 @@ START_TEST(a_result_that_does_not_fit_stays)
     weft_job *job = submit(pool, .fn = double_it, WEFT_ARG(seven),
                            .result_size = sizeof twice);
 
-    ck_assert_int_eq(weft_result(job, &twice, 1, WEFT_FOREVER), WEFT_EMSGSIZE);
+    expect_refused(weft_result(job, &twice, 1, WEFT_FOREVER), WEFT_EMSGSIZE,
+                   "4 bytes");
     ck_assert_int_eq(twice, 0);
+    ck_assert_uint_eq(outcome(job)->result_size, sizeof twice);
     ck_assert_int_eq(weft_result(job, &twice, sizeof twice, WEFT_NOW), 0);
     ck_assert_int_eq(twice, 14);
     weft_release(job);
@@ -354,6 +356,8 @@ START_TEST(stopped_while_it_runs_and_after)
     ck_assert_int_eq(weft_stop(job), 0);
     expect_end(job, WEFT_ECANCELED);
     job = submit(pool, .fn = do_nothing); /* the stop was that job's alone */
+    must_join(job);
+    ck_assert_int_eq(weft_stop(job), 0);
     expect_end(job, WEFT_OK);
     pool_drain(pool);
 }
@@ -407,8 +411,6 @@ START_TEST(close_now_cancels_delayed_ones)
 }
 
 END_TEST
-
-/* --- much of it */
 
 START_TEST(stops_come_at_any_moment)
 {
