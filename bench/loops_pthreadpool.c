@@ -1,6 +1,8 @@
 #include "loops.h"
 
-#include <pthreadpool.h>
+#if BENCH_PTHREADPOOL
+
+#    include <pthreadpool.h>
 
 enum {
     CHUNK = 4096 /* items a call, as with OpenMP */
@@ -61,3 +63,5 @@ pthreadpool_stream(double *to, const double *from, size_t count)
     pthreadpool_parallelize_1d_tile_1d(
         pool(), stream, &(struct streams){to, from}, count, CHUNK, 0);
 }
+
+#endif
