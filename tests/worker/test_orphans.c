@@ -1,20 +1,20 @@
-/* No process that weft made outlives what it was made for. The test adopts all
- * orphans, so that when it has no child left there is none. */
-#include "support/worker_support.h"
+/* No process that weft made outlives what it was made for. */
+#include "support/program_support.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define SOON (100 * WEFT_MS) /* until all is gone */
 #define LATE (1 * WEFT_SECOND)
+
+/* Not so long that it has nothing more to do. */
+#define LIVES (12 * WEFT_MS)
 
 enum {
     CHILDREN = 8
@@ -29,54 +29,11 @@ static struct {
 } * shared;
 
 static void
-adopt_orphans(void)
+adopt_all(void)
 {
-    ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    adopt_orphans();
     shared = support_share(sizeof *shared);
     common_make();
-}
-
-static void
-print_children(int pid, int depth)
-{
-    char path[64], line[256];
-    int child;
-
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
-    FILE *file = fopen(path, "re");
-
-    while (file && fscanf(file, "%d", &child) == 1) {
-        snprintf(path, sizeof path, "/proc/%d/stat", child);
-        FILE *stat = fopen(path, "re");
-
-        if (stat && fgets(line, sizeof line, stat))
-            fprintf(stderr, "%*sleft: %.60s\n", depth * 2, "", line);
-        if (stat)
-            fclose(stat);
-        print_children(child, depth + 1);
-    }
-    if (file)
-        fclose(file);
-}
-
-/* Reaps until there is no child, and returns how long that took since. */
-static int64_t
-until_all_are_gone(int64_t since)
-{
-    const int64_t late = since + patient(5 * WEFT_SECOND);
-
-    for (;;) {
-        const pid_t pid = waitpid(-1, NULL, WNOHANG | __WALL);
-
-        if (pid < 0 && errno == ECHILD)
-            return weft_now().ns - since;
-        if (pid == 0 && weft_now().ns > late) {
-            print_children(getpid(), 0);
-            ck_abort_msg("processes are left");
-        }
-        if (pid == 0)
-            support_spin();
-    }
 }
 
 static bool
@@ -254,25 +211,6 @@ start_one_sort(void *sort)
         pause();
 }
 
-/* Not so long that it has nothing more to do. */
-static void
-let_it_go_on(unsigned *seed)
-{
-    struct timespec time = {0, rand_r(seed) % 12000000};
-
-    (void)ppoll(NULL, 0, &time, NULL);
-}
-
-static int64_t
-kill_program(pid_t pid)
-{
-    const int64_t killed = weft_now().ns;
-
-    ck_assert_int_eq(kill(pid, SIGKILL), 0);
-    ck_assert_int_eq(support_reap(pid), 128 + SIGKILL);
-    return until_all_are_gone(killed);
-}
-
 START_TEST(a_program_killed_at_any_moment_leaves_nobody)
 {
     const unsigned rounds = scaled(500);
@@ -282,7 +220,7 @@ START_TEST(a_program_killed_at_any_moment_leaves_nobody)
         int sort = (int)(i % SORTS);
         const pid_t pid = support_fork(start_all_sorts, &sort);
 
-        let_it_go_on(&seed);
+        let_it_go_on(&seed, LIVES);
         const int64_t took = kill_program(pid);
 
         ck_assert_int_lt(took, patient(LATE));
@@ -589,7 +527,7 @@ main(void)
     TCase *program = support_case(suite, "program", 45);
     TCase *worker = support_case(suite, "worker", 20);
 
-    tcase_add_checked_fixture(program, adopt_orphans, NULL);
+    tcase_add_checked_fixture(program, adopt_all, NULL);
     tcase_add_test(program, a_program_killed_at_any_moment_leaves_nobody);
     support_add_table(program, a_program_with_all_its_workers_leaves_nobody,
                       sorts);
@@ -600,7 +538,7 @@ main(void)
         tcase_add_test(program, a_program_may_become_a_daemon_after_init);
         tcase_add_test(worker, a_zygote_may_be_killed_at_any_moment);
     }
-    tcase_add_checked_fixture(worker, adopt_orphans, NULL);
+    tcase_add_checked_fixture(worker, adopt_all, NULL);
     support_add_table(worker, with_a_killed_worker_its_children_go, sorts);
     tcase_add_test(worker, with_a_worker_that_ends_its_children_go);
     support_add_table(worker, with_a_worker_that_is_stopped_its_children_go,

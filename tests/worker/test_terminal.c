@@ -1,25 +1,16 @@
 /* Programs at a terminal, which the test has the other end of: what is typed
  * there reaches the program, and by it the workers. */
-#include "support/worker_support.h"
+#include "support/program_support.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
 enum {
-    WORKERS = 3,
-    CTRL_C = 3,
-    CTRL_Z = 26
+    WORKERS = 3
 };
 
 static struct {
@@ -33,93 +24,9 @@ static struct {
 static void
 open_all(void)
 {
-    ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    adopt_orphans();
     shared = support_share(sizeof *shared);
     common_make();
-}
-
-/* --- the terminal */
-
-static void
-be_in_foreground(void)
-{
-    child_expect(signal(SIGTTOU, SIG_IGN) != SIG_ERR);
-    child_expect(tcsetpgrp(STDIN_FILENO, getpgrp()) == 0);
-    child_expect(signal(SIGTTOU, SIG_DFL) != SIG_ERR);
-}
-
-/* A shell, of which the test needs no more than that it is there: in a session
- * without one the system ignores ^Z. */
-static void
-run_shell(void (*fn)(void))
-{
-    int status;
-    const pid_t pid = fork();
-
-    child_expect(pid >= 0);
-    if (pid == 0) {
-        child_expect(setpgid(0, 0) == 0);
-        child_expect(signal(SIGINT, SIG_DFL) != SIG_ERR); /* Check has one */
-        be_in_foreground();
-        atomic_store(&shared->program, getpid());
-        fn();
-        exit(0);
-    }
-    while (waitpid(pid, &status, 0) < 0)
-        child_expect(errno == EINTR);
-    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-}
-
-struct terminal {
-    int end;
-    pid_t shell;
-};
-
-static struct terminal
-open_terminal(void (*fn)(void))
-{
-    struct terminal terminal;
-
-    fflush(NULL);
-    terminal.shell = forkpty(&terminal.end, NULL, NULL, NULL);
-    ck_assert_int_ge(terminal.shell, 0);
-    if (terminal.shell == 0)
-        run_shell(fn);
-    return terminal;
-}
-
-static void
-type(const struct terminal *terminal, int key)
-{
-    const char byte = (char)key;
-
-    ck_assert_int_eq(write(terminal->end, &byte, 1), 1);
-}
-
-/* The program's exit code; then there must be no process left. What it prints
- * is read, else it could not end. */
-static int
-close_terminal(const struct terminal *terminal)
-{
-    const int64_t begun = weft_now().ns;
-    int status;
-    pid_t pid;
-    char text[512];
-
-    ck_assert_int_eq(fcntl(terminal->end, F_SETFL, O_NONBLOCK), 0);
-    while ((pid = waitpid(terminal->shell, &status, WNOHANG)) == 0) {
-        ck_assert_msg(weft_now().ns - begun < patient(5 * WEFT_SECOND),
-                      "the program does not end");
-        const ssize_t size = read(terminal->end, text, sizeof text);
-
-        if (size > 0)
-            fprintf(stderr, "%.*s", (int)size, text);
-        support_spin();
-    }
-    ck_assert_int_eq(pid, terminal->shell);
-    close(terminal->end);
-    eventually(waitpid(-1, NULL, WNOHANG | __WALL) < 0 && errno == ECHILD);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 /* --- a program that works */
@@ -207,7 +114,7 @@ static const bool to_group[] = {true, false};
 
 START_TEST(what_is_stopped_goes_on)
 {
-    const struct terminal terminal = open_terminal(work);
+    const struct terminal terminal = open_terminal(work, &shared->program);
 
     eventually(atomic_load(&shared->begun) == WORKERS);
     for (int i = 0; i < 5; i++) {
@@ -227,7 +134,7 @@ END_TEST
 
 START_TEST(a_stopped_program_can_be_killed)
 {
-    const struct terminal terminal = open_terminal(work);
+    const struct terminal terminal = open_terminal(work, &shared->program);
 
     eventually(atomic_load(&shared->begun) == WORKERS);
     type(&terminal, CTRL_Z);
@@ -240,7 +147,8 @@ END_TEST
 
 START_TEST(who_ignores_the_stop_works_on)
 {
-    const struct terminal terminal = open_terminal(ignore_and_work);
+    const struct terminal terminal =
+        open_terminal(ignore_and_work, &shared->program);
 
     eventually(atomic_load(&shared->begun) == WORKERS);
     for (int i = 0; i < 3; i++) {
@@ -285,7 +193,8 @@ read_in_a_worker(void)
 
 START_TEST(a_worker_that_reads_finds_the_end)
 {
-    const struct terminal terminal = open_terminal(read_in_a_worker);
+    const struct terminal terminal =
+        open_terminal(read_in_a_worker, &shared->program);
 
     type(&terminal, 'x');
     type(&terminal, '\n');
@@ -320,7 +229,8 @@ write_in_a_worker(void)
 
 START_TEST(a_worker_may_write_to_the_terminal)
 {
-    const struct terminal terminal = open_terminal(write_in_a_worker);
+    const struct terminal terminal =
+        open_terminal(write_in_a_worker, &shared->program);
 
     ck_assert_int_eq(close_terminal(&terminal), 0);
 }
@@ -400,7 +310,8 @@ START_TEST(an_interrupt_ends_all)
 {
     for (unsigned i = 0; i < scaled(20); i++) {
         atomic_store(&shared->begun, 0);
-        const struct terminal terminal = open_terminal(interrupted[_i]);
+        const struct terminal terminal =
+            open_terminal(interrupted[_i], &shared->program);
 
         eventually(atomic_load(&shared->begun) == 3);
         const int64_t typed = weft_now().ns;
