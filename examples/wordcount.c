@@ -1,11 +1,11 @@
 /* Counts words and lines of files, a task a file, with a progress bar on a
  * terminal. Usage: wordcount [--threads N] [--compare] FILE... */
+#include "progress.h"
 #include "speed.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct counts {
     long words, lines, failures;
@@ -73,28 +73,14 @@ static int count_file(weft_call *call)
     return bad ? weft_fail(call, "cannot read %s", path) : 0;
 }
 
-static void progress(int done, int count)
-{
-    enum {
-        WIDTH = 40
-    };
-
-    const int full = (int)((long)WIDTH * done / count);
-
-    if (!isatty(STDERR_FILENO))
-        return;
-    fprintf(stderr, "\r[%.*s%*s] %d/%d%s", full,
-            "########################################", WIDTH - full, "", done,
-            count, done == count ? "\n" : "");
-}
-
 static void take(weft_job *job, struct counts *total)
 {
     const weft_outcome *end = weft_outcome_of(job);
     const struct counts *counts = end->result;
 
     if (end->status < 0) {
-        fprintf(stderr, "%s%s\n", isatty(STDERR_FILENO) ? "\r" : "", end->text);
+        progress_hide();
+        fprintf(stderr, "%s\n", end->text);
         total->failures++;
         return;
     }
@@ -130,7 +116,7 @@ static double count_all(const struct options *options, unsigned threads,
             options->files[i]);
     for (int done = 0; weft_scope_next(scope, &job, WEFT_FOREVER) == 0;) {
         take(job, total);
-        progress(++done, options->count);
+        progress_show(++done, options->count);
     }
     weft_scope_close(scope, WEFT_FOREVER);
     weft_pool_close(pool, WEFT_FOREVER);
