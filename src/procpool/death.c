@@ -17,13 +17,12 @@ enum {
 
 /* --- tasks */
 
-void
-pool_refuse(struct process_pool *pool, const char *what, const char *why,
-            struct list *ended)
+/* Those that wait, in a pool that refuses tasks. */
+static void
+refuse_waiting(struct process_pool *pool, struct list *ended)
 {
     struct list *at;
 
-    intake_refuse(&pool->in, what, why);
     while ((at = list_pop(&pool->ready))) {
         weft_job *job = list_entry(at, weft_job, in_pool);
 
@@ -33,6 +32,14 @@ pool_refuse(struct process_pool *pool, const char *what, const char *why,
         outcome_keep_message(&job->call, pool->in.refusal);
         collect_one(pool, job, ended);
     }
+}
+
+void
+pool_refuse(struct process_pool *pool, const char *what, const char *why,
+            struct list *ended)
+{
+    intake_refuse(&pool->in, what, why);
+    refuse_waiting(pool, ended);
 }
 
 /* The one that it had begun: whatever its claim says now, if it does not say
@@ -58,6 +65,7 @@ put_back(struct process_pool *pool, weft_job *job)
     lock_take(&job->lock);
     job->seat = NULL;
     lock_give(&job->lock);
+    atomic_store(&job->tid, 0);
     atomic_store(&job->phase, JOB_READY);
     intake_return(&pool->in);
     list_prepend(&pool->ready, &job->in_pool);
@@ -161,5 +169,7 @@ seat_bury(struct seat *seat, struct list *ended)
         note_early_death(seat, ended);
     if (victim)
         end_victim(seat, victim, ended);
+    if (atomic_load(&seat->pool->in.refuses) < 0)
+        refuse_waiting(seat->pool, ended);
     seat_vacate(seat);
 }

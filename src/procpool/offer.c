@@ -69,14 +69,15 @@ may_follow(const struct seat *seat, const weft_job *job, uint32_t most)
            has_function(seat, job->function);
 }
 
-/* The one with the fewest tasks that may have one more. */
+/* The one with the fewest tasks that may have one more; but none is put behind
+ * another, which may take for ever, while there can be a worker of its own. */
 static struct seat *
 least_busy(const struct process_pool *pool, const weft_job *job)
 {
     const uint32_t most = depth(pool);
     struct seat *best = NULL;
 
-    if (most == 1)
+    if (most == 1 || pool->live < atomic_load(&pool->face.workers))
         return NULL;
     for (unsigned i = 0; i < pool->seat_count; i++) {
         struct seat *seat = pool->seats[i];
@@ -279,6 +280,7 @@ offer_retract(struct seat *seat, weft_job *job)
     lock_give(&job->lock);
     if (job->timed)
         timer_cancel(&job->timer);
+    atomic_store(&job->tid, 0); /* no worker is its own */
     atomic_store(&job->phase, JOB_READY);
     return true;
 }

@@ -59,23 +59,6 @@ seat_dismiss(struct seat *seat)
     (void)weft_stop(seat->worker);
 }
 
-void
-seat_rest(struct seat *seat)
-{
-    struct process_pool *pool = seat->pool;
-    const bool renewed = (pool->max_tasks && seat->given >= pool->max_tasks) ||
-                         seat->stage >= STAGE_TERMINATED || has_grown(seat);
-
-    seat->stage = STAGE_NONE;
-    if (renewed || is_superfluous(pool)) {
-        seat_dismiss(seat);
-        return;
-    }
-    seat->state = SEAT_IDLE;
-    seat->since = os_now();
-    list_append(&pool->idle, &seat->link);
-}
-
 /* --- time passes */
 
 void
@@ -117,6 +100,27 @@ seats_trim(struct process_pool *pool)
     }
     if (pool->again > now)
         seats_look_again(pool, pool->again);
+}
+
+void
+seat_rest(struct seat *seat)
+{
+    struct process_pool *pool = seat->pool;
+    const bool renewed = (pool->max_tasks && seat->given >= pool->max_tasks) ||
+                         seat->stage >= STAGE_TERMINATED || has_grown(seat);
+
+    seat->stage = STAGE_NONE;
+    if (renewed || is_superfluous(pool)) {
+        seat_dismiss(seat);
+        return;
+    }
+    seat->state = SEAT_IDLE;
+    seat->since = os_now();
+    list_append(&pool->idle, &seat->link);
+    if (pool->idle_time > 0)
+        seats_look_again(pool, seat->since + pool->idle_time);
+    if (pool->in.closing)
+        intake_tell_gone(&pool->in); /* close dismisses who is idle */
 }
 
 /* --- making one */

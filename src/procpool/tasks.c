@@ -168,6 +168,7 @@ stop(weft_job *job)
         collect_answers(seat, &ended);
     if (seat && job->seat == seat && offer_retract(seat, job)) {
         cancel(pool, job, &ended);
+        collect_answers(seat, &ended); /* the worker may have nothing else */
     } else if (seat && job->seat == seat) {
         stop_begun(seat, job);
     } else if (!job->seat && !list_empty(&job->in_pool) && job->entered &&
