@@ -438,7 +438,7 @@ END_TEST
 START_TEST(a_million_tasks_leave_nothing_behind)
 {
     weft_pool *pool = open_pool(.workers = 2, .backlog = 1000);
-    const unsigned count = scaled(1000000);
+    const unsigned count = scaled(pool_kind == WEFT_THREAD ? 1000000 : 50000);
     long before = 0;
 
     for (unsigned i = 0; i < count; i++) {
@@ -458,13 +458,10 @@ START_TEST(a_million_tasks_leave_nothing_behind)
 
 END_TEST
 
-static Suite *
-make(void)
+/* What holds for threads and processes. */
+static void
+add_for_both(TCase *tcase)
 {
-    Suite *suite = suite_create("jobs of a pool");
-    TCase *tcase = support_case(suite, "jobs", 10);
-
-    tcase_add_checked_fixture(tcase, common_make, NULL);
     tcase_add_test(tcase, results_come_back);
     tcase_add_test(tcase, a_result_that_does_not_fit_stays);
     tcase_add_test(tcase, a_failure_is_told);
@@ -477,17 +474,35 @@ make(void)
     tcase_add_test(tcase, close_drains);
     tcase_add_test(tcase, close_now_cancels);
     tcase_add_test(tcase, close_has_a_deadline);
-    tcase_add_loop_test(tcase, a_worker_cannot_close_its_own_pool, 0, 2);
-    tcase_add_test(tcase, a_closed_pool_refuses);
     tcase_add_test(tcase, stopped_before_it_begins_it_ends_soon);
     tcase_add_test(tcase, stopped_while_it_runs_and_after);
     tcase_add_test(tcase, a_timeout_stops_it);
     tcase_add_test(tcase, a_delay_delays_it);
     tcase_add_test(tcase, stopped_while_it_is_delayed_it_leaves_its_place);
     tcase_add_test(tcase, close_now_cancels_delayed_ones);
+}
+
+static Suite *
+make(void)
+{
+    Suite *suite = suite_create("jobs of a pool");
+    TCase *tcase = support_case(suite, "jobs", 10);
+
+    tcase_add_checked_fixture(tcase, pools_of_threads, NULL);
+    add_for_both(tcase);
+    tcase_add_loop_test(tcase, a_worker_cannot_close_its_own_pool, 0, 2);
+    tcase_add_test(tcase, a_closed_pool_refuses);
 
     tcase = support_case(suite, "many", 30);
-    tcase_add_checked_fixture(tcase, common_make, NULL);
+    tcase_add_checked_fixture(tcase, pools_of_threads, NULL);
+    tcase_add_test(tcase, stops_come_at_any_moment);
+    tcase_add_test(tcase, a_million_tasks_leave_nothing_behind);
+    if (support_is_valgrind()) /* it has no process workers */
+        return suite;
+
+    tcase = support_case(suite, "processes", 30);
+    tcase_add_checked_fixture(tcase, pools_of_processes, NULL);
+    add_for_both(tcase);
     tcase_add_test(tcase, stops_come_at_any_moment);
     tcase_add_test(tcase, a_million_tasks_leave_nothing_behind);
     return suite;

@@ -104,7 +104,9 @@ END_TEST
 static int
 tell_name(weft_call *call)
 {
-    strncpy(call->result, weft_self()->name, call->result_size - 1);
+    strncpy(call->result,
+            pool_kind == WEFT_THREAD ? weft_self()->name : weft_process()->name,
+            call->result_size - 1);
     return 0;
 }
 
@@ -128,7 +130,8 @@ START_TEST(its_workers_are_listed)
     weft_pool *pool = open_pool(.workers = 1, .name = "listed");
     weft_job *job = keep_busy(pool);
     weft_worker workers[64], worker;
-    const size_t count = weft_list(WEFT_THREADS, workers, 64);
+    const size_t count = weft_list(
+        pool_kind == WEFT_THREAD ? WEFT_THREADS : WEFT_PROCESSES, workers, 64);
     bool found = false;
 
     for (size_t i = 0; i < count && i < 64; i++)
@@ -219,7 +222,7 @@ START_TEST(each_worker_is_prepared_once)
     jobs[0] = submit(pool, .fn = wait_for_go);
     jobs[1] = submit(pool, .fn = wait_for_go);
     eventually(counts_of(pool).running == 2);
-    ck_assert_int_eq(atomic_load(&common->count), 20);
+    eventually(atomic_load(&common->count) == 20);
     let_go(jobs[0]);
     expect_end(jobs[1], WEFT_OK);
     for (int i = 0; i < 100; i++)
@@ -274,7 +277,9 @@ START_TEST(no_task_is_forgotten_when_preparations_fail)
 {
     const weft_task first = {.fn = do_fail, .name = "load"};
 
-    for (unsigned i = 0; i < scaled(200); i++) {
+    const unsigned rounds = scaled(pool_kind == WEFT_THREAD ? 200 : 40);
+
+    for (unsigned i = 0; i < rounds; i++) {
         weft_pool *pool = open_pool(.workers = 1 + i % 3, .prepare = &first);
         pthread_t threads[3];
 
@@ -375,7 +380,9 @@ START_TEST(no_task_is_lost_to_one_that_goes)
 {
     weft_pool *pool = open_pool(.workers = 2, .idle = 20 * WEFT_US);
 
-    for (unsigned i = 0; i < scaled(3000); i++) {
+    const unsigned rounds = scaled(pool_kind == WEFT_THREAD ? 3000 : 300);
+
+    for (unsigned i = 0; i < rounds; i++) {
         const weft_time until = weft_in((i % 40) * WEFT_US);
 
         expect_end(submit(pool, .fn = do_nothing), WEFT_OK);
@@ -440,28 +447,17 @@ START_TEST(a_serial_pool_runs_tasks_at_once)
 
 END_TEST
 
-static Suite *
-make(void)
+/* What holds for threads and processes. */
+static void
+add_for_both(TCase *tcase)
 {
-    Suite *suite = suite_create("pool");
-    TCase *tcase = support_case(suite, "opening", 10);
-
-    tcase_add_checked_fixture(tcase, common_make, NULL);
     tcase_add_test(tcase, it_opens_with_defaults);
-    tcase_add_test(tcase, nothing_starts_before_the_first_task);
-    support_add_table(tcase, wrong_options_are_refused_by_name, wrong);
-    tcase_add_test(tcase, reserved_words_and_no_room_are_refused);
     tcase_add_test(tcase, its_workers_have_names);
     tcase_add_test(tcase, its_workers_are_listed);
-    if (!support_is_valgrind()) /* a large frame looks like another stack */
-        tcase_add_test(tcase, worker_options_have_an_effect);
     tcase_add_test(tcase, the_environment_sets_the_size);
     tcase_add_test(tcase, each_worker_is_prepared_once);
     tcase_add_loop_test(tcase, a_preparation_that_fails_refuses_all, 1, 5);
     tcase_add_test(tcase, no_task_is_forgotten_when_preparations_fail);
-
-    tcase = support_case(suite, "size", 10);
-    tcase_add_checked_fixture(tcase, common_make, NULL);
     tcase_add_test(tcase, it_grows_at_once);
     tcase_add_test(tcase, it_shrinks_as_tasks_end);
     tcase_add_test(tcase, wrong_sizes_are_refused);
@@ -469,7 +465,28 @@ make(void)
     tcase_add_test(tcase, idle_workers_go);
     tcase_add_test(tcase, no_task_is_lost_to_one_that_goes);
     tcase_add_test(tcase, counts_belong_together);
+}
+
+static Suite *
+make(void)
+{
+    Suite *suite = suite_create("pool");
+    TCase *tcase = support_case(suite, "opening", 10);
+
+    tcase_add_checked_fixture(tcase, pools_of_threads, NULL);
+    tcase_add_test(tcase, nothing_starts_before_the_first_task);
+    support_add_table(tcase, wrong_options_are_refused_by_name, wrong);
+    tcase_add_test(tcase, reserved_words_and_no_room_are_refused);
+    if (!support_is_valgrind()) /* a large frame looks like another stack */
+        tcase_add_test(tcase, worker_options_have_an_effect);
     tcase_add_test(tcase, a_serial_pool_runs_tasks_at_once);
+    add_for_both(tcase);
+    if (support_is_valgrind()) /* it has no process workers */
+        return suite;
+
+    tcase = support_case(suite, "processes", 20);
+    tcase_add_checked_fixture(tcase, pools_of_processes, NULL);
+    add_for_both(tcase);
     return suite;
 }
 
