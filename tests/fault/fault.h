@@ -109,6 +109,9 @@ bool victim_start(struct victim *victim, struct arena *arena);
 enum reached victim_step(struct victim *victim, struct arena *arena,
                          unsigned long count, void (*sleeps)(struct arena *));
 
+/* By the victim: the operation begins or ends here. */
+void victim_mark(void);
+
 /* Kills and joins it; false: it cannot be joined, or ended otherwise. */
 bool victim_end(struct victim *victim);
 

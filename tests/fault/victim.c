@@ -60,8 +60,8 @@ set_ticker(long ns)
 
 /* --- the victim */
 
-static void
-mark(void)
+void
+victim_mark(void)
 {
     syscall(SYS_tgkill, getpid(), gettid(), SIGTRAP);
 }
@@ -86,9 +86,9 @@ be_stepped(weft_call *call)
     atomic_store(&arena->victim, getpid());
     while (!atomic_load(&arena->go))
         syscall(SYS_sched_yield);
-    mark();
+    victim_mark();
     arena->operation->operate(arena);
-    mark();
+    victim_mark();
     while (arena->operation)
         pause();
     return 0;
