@@ -134,7 +134,7 @@ keep_all(void)
 
     if ((int32_t)(collected - worker.kept) > 0)
         worker.kept = collected;
-    while (worker.kept != worker.last) {
+    while ((int32_t)(worker.last - worker.kept) > 0) {
         const unsigned place = channel_place(++worker.kept);
 
         if (atomic_load(&worker.fresh[place].number) == worker.kept)
