@@ -410,6 +410,17 @@ void os_signal_clear(int fd);
 void os_close(int fd);
 void os_close_from(int lowest); /* it and all above */
 
+/* --- stream.c: files that the caller names or has open */
+
+int os_open_read(const char *path); /* never blocks; a directory opens too */
+
+/* Reads up to `size` bytes at `offset`, fewer only at the end of the file.
+ * Returns how many. */
+int64_t os_read_at(int fd, void *out, size_t size, uint64_t offset);
+
+/* Blocks until all is written, also where the descriptor does not block. */
+int os_write_all(int fd, const void *bytes, size_t size);
+
 /* --- socket.c: messages over a pair */
 
 int os_pair(int ends[2]);    /* of whole messages, connected */
