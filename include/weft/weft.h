@@ -14,6 +14,7 @@
 #include <weft/pipe.h>
 #include <weft/pool.h>
 #include <weft/queue.h>
+#include <weft/recording.h>
 #include <weft/runtime.h>
 #include <weft/rwlock.h>
 #include <weft/scope.h>
