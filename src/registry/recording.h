@@ -146,7 +146,8 @@ struct recording_chunk {
 enum recording_writer {
     RECORDING_MAIN = 1,    /* the main thread of its process */
     RECORDING_PROCESS = 2, /* of a process worker, not of the program itself */
-    RECORDING_ADOPTED = 4  /* not started by weft */
+    RECORDING_ADOPTED = 4, /* not started by weft */
+    RECORDING_SERVICE = 8  /* the library's own */
 };
 
 /* --- records */
@@ -164,6 +165,7 @@ enum record_type {
     RECORD_MARK,
     RECORD_COUNTER,
     RECORD_RUN,
+    RECORD_DIED,
     RECORD_TYPES /* a reader skips what it does not know */
 };
 
@@ -301,6 +303,15 @@ struct record_run {
     int64_t pid;
 };
 
+/* RECORD_DIED: the task, whose end is 0, ended then, as others saw: its process
+ * exited or was killed. flags: RECORD_FAILED or 0. */
+struct record_died {
+    struct record_head head;
+    uint64_t task;
+    uint64_t when;
+    int64_t pid;
+};
+
 /* RECORD_NAME: head.cpu: bytes of text, at most RECORDING_NAME. The text begins
  * here and goes on through the following records, which have no head of their
  * own, in the same chunk. UTF-8, no end, no control characters if the program
@@ -322,6 +333,7 @@ union record {
     struct record_span span;
     struct record_value value;
     struct record_run run;
+    struct record_died died;
 };
 
 _Static_assert(sizeof(struct recording_header) <= RECORDING_HEADER,

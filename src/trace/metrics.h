@@ -12,6 +12,11 @@ int metrics_measure(weft_recording *recording);
 int metrics_sweep(weft_recording *recording);
 int metrics_locks(weft_recording *recording);
 
+/* Of each task, where times on a CPU are estimated, the part of its own time
+ * that it was on one: by what its thread's CPU clock said, or 1. 0 or
+ * WEFT_ENOMEM. */
+int metrics_estimate(weft_recording *recording, float *rates);
+
 /* Puts the metrics into the recording's sentence. */
 void metrics_say(weft_recording *recording);
 

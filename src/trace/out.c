@@ -140,11 +140,12 @@ out_fixed(struct out *out, uint64_t value, unsigned decimals)
 /* Writes `text` with each character of which `instead` knows better replaced.
  */
 static void
-out_escaped(struct out *out, const char *text, const char *(*instead)(char c))
+out_escaped(struct out *out, const char *text, size_t length,
+            const char *(*instead)(char c))
 {
-    const char *from = text;
+    const char *from = text, *end = text + length;
 
-    for (; *text; text++) {
+    for (; text < end; text++) {
         const char *other = instead(*text);
 
         if (!other)
@@ -197,17 +198,31 @@ instead_csv(char c)
     return c == '"' ? "\"\"" : NULL;
 }
 
+/* The first of the two characters that XML has not, U+FFFE and U+FFFF; or
+ * NULL. */
+static const char *
+find_none(const char *text)
+{
+    while ((text = strstr(text, "\xef\xbf")) && (unsigned char)text[2] < 0xbe)
+        text += 2;
+    return text;
+}
+
 void
 out_xml(struct out *out, const char *text)
 {
-    out_escaped(out, text, instead_xml);
+    for (const char *none; (none = find_none(text)); text = none + 3) {
+        out_escaped(out, text, (size_t)(none - text), instead_xml);
+        out_char(out, '?');
+    }
+    out_escaped(out, text, strlen(text), instead_xml);
 }
 
 void
 out_json(struct out *out, const char *text)
 {
     out_char(out, '"');
-    out_escaped(out, text, instead_json);
+    out_escaped(out, text, strlen(text), instead_json);
     out_char(out, '"');
 }
 
@@ -215,6 +230,6 @@ void
 out_csv(struct out *out, const char *text)
 {
     out_char(out, '"');
-    out_escaped(out, text, instead_csv);
+    out_escaped(out, text, strlen(text), instead_csv);
     out_char(out, '"');
 }

@@ -260,6 +260,30 @@ read_cpu(struct reading *reading, const union record *record, uint32_t worker)
     return true;
 }
 
+/* Its thread could not say when the task ended, but others saw it. */
+static bool
+read_died(struct reading *reading, const union record *record, uint32_t worker)
+{
+    weft_recording *r = reading->recording;
+    const uint32_t index = reading_node(reading, record->died.task);
+    uint64_t when;
+
+    (void)worker;
+    if (index >= RECORDING_THREAD || r->tasks[index].end != UINT64_MAX)
+        return true;
+    if (!source_time(&reading->source, record->died.when, &when) ||
+        when < r->tasks[index].begin)
+        return nonsense(reading);
+    struct recorded_task *task = &r->tasks[index];
+
+    task->end = when;
+    if (record->head.flags & RECORD_FAILED)
+        task->flags |= TASK_FAILED;
+    if (when > r->workers[task->worker].end)
+        r->workers[task->worker].end = when;
+    return true;
+}
+
 /* Returns how many records the name takes; 0: no memory. */
 static uint32_t
 read_name(struct reading *reading, uint32_t chunk, uint32_t index, bool define)
@@ -297,6 +321,7 @@ static record_reader *const reference_readers[RECORD_TYPES] = {
     [RECORD_JOIN] = read_join,
     [RECORD_AFTER] = read_after,
     [RECORD_CPU] = read_cpu,
+    [RECORD_DIED] = read_died,
 };
 
 static bool

@@ -45,8 +45,9 @@ describe(struct reading *reading, struct writer *writer)
     worker->tid = head->tid;
     worker->main = head->flags & RECORDING_MAIN;
     worker->worker_process = head->flags & RECORDING_PROCESS;
-    worker->own = head->flags & RECORDING_ADOPTED ||
-                  (worker->main && !worker->worker_process);
+    worker->own = !(head->flags & RECORDING_SERVICE) &&
+                  (head->flags & RECORDING_ADOPTED ||
+                   (worker->main && !worker->worker_process));
     return true;
 }
 

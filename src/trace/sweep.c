@@ -334,92 +334,6 @@ find_window(weft_recording *r)
         r->from = r->lates[0].submitted;
 }
 
-/* While a lane is walked for the first time where times on a CPU are estimated:
- * each task's own time, and what the tasks within it had of a CPU. */
-struct estimate {
-    weft_recording *recording;
-    uint64_t *own, *inner;
-};
-
-static bool
-is_known(const struct recorded_task *task)
-{
-    return task->flags & TASK_ESTIMATED;
-}
-
-static void
-estimate_event(struct estimate *e, const struct lane *lane,
-               const struct lane_event *event)
-{
-    const struct recorded_task *task = &e->recording->tasks[event->index];
-    const struct lane_item *top = lane_top(lane);
-
-    if (event->kind != LANE_TASK || event->begins || !top ||
-        top->task == RECORDING_NONE)
-        return;
-    e->inner[top->task] += is_known(task)
-                               ? task->cpu
-                               : e->own[event->index] + e->inner[event->index];
-}
-
-static int
-estimate_worker(struct estimate *e, uint32_t worker)
-{
-    struct lane lane;
-    struct lane_event event;
-    uint64_t at = 0;
-    int status;
-
-    lane_begin(&lane, e->recording, worker, false);
-    do {
-        const struct lane_item *top = lane_top(&lane);
-        const uint32_t task =
-            top && top->kind == LANE_TASK ? top->index : RECORDING_NONE;
-
-        status = lane_next(&lane, &event);
-        if (status > 0) {
-            if (task != RECORDING_NONE)
-                e->own[task] += event.at - at;
-            at = event.at;
-            estimate_event(e, &lane, &event);
-        }
-    } while (status > 0);
-    lane_end(&lane);
-    return status;
-}
-
-/* What the thread's clock said includes the tasks within it; what was too short
- * to be asked for counts as on a CPU but for its waits. */
-static float
-rate_of(const struct recorded_task *task, uint64_t own, uint64_t inner)
-{
-    const uint64_t cpu = task->cpu > inner ? task->cpu - inner : 0;
-
-    return is_known(task) && cpu < own ? (float)((double)cpu / (double)own) : 1;
-}
-
-static int
-estimate(struct sweep *s)
-{
-    weft_recording *r = s->recording;
-    struct estimate e = {
-        .recording = r,
-        .own = s->chain, /* borrowed; zero again afterwards */
-        .inner = calloc((size_t)r->task_count + 1, sizeof *e.inner),
-    };
-    int status = e.inner ? WEFT_OK : WEFT_ENOMEM;
-
-    for (uint32_t w = 0; w < r->worker_count && status == WEFT_OK; w++)
-        status = estimate_worker(&e, w);
-    for (uint32_t i = 0; i < r->task_count && status == WEFT_OK; i++) {
-        s->rate[i] = rate_of(&r->tasks[i], e.own[i], e.inner[i]);
-        r->tasks[i].cpu = 0;
-        e.own[i] = 0;
-    }
-    free(e.inner);
-    return status;
-}
-
 /* Marks the tasks of the longest chain, from its end to its begin. */
 static uint64_t
 mark_critical(struct sweep *s)
@@ -460,16 +374,16 @@ sweep_begin(struct sweep *s)
     const weft_recording *r = s->recording;
     const size_t nodes = (size_t)r->task_count + r->worker_count + 1;
 
+    if (r->estimated) {
+        s->rate = calloc(nodes, sizeof *s->rate);
+        if (!s->rate || metrics_estimate(s->recording, s->rate) < 0)
+            return false;
+    }
     s->walkers = calloc((size_t)r->worker_count + 1, sizeof *s->walkers);
     s->heap = malloc(((size_t)r->worker_count + 1) * sizeof *s->heap);
     s->chain = calloc(nodes, sizeof *s->chain);
     if (!s->walkers || !s->heap || !s->chain || !order_spawns(s))
         return false;
-    if (r->estimated) {
-        s->rate = calloc(nodes, sizeof *s->rate);
-        if (!s->rate || estimate(s) < 0)
-            return false;
-    }
     s->via = malloc(nodes * sizeof *s->via);
     s->start_via = malloc(nodes * sizeof *s->start_via);
     if (!s->via || !s->start_via)
