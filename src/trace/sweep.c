@@ -394,6 +394,8 @@ sweep_begin(struct sweep *s)
         lane_begin(&s->walkers[w].lane, r, w, false);
         pieces_begin(&s->walkers[w].pieces, r, w);
         find_next(s, w);
+        if (r->workers[w].own && r->from < s->walkers[w].next)
+            s->walkers[w].next = r->from;
         s->heap[w] = w;
     }
     for (uint32_t w = r->worker_count; w-- > 0;)
