@@ -129,7 +129,7 @@ add_worker(const weft_recording *r, uint32_t worker, struct bins bins[2])
     struct pieces pieces;
     struct lane_event event;
     uint64_t at[2] = {0, 0};
-    int status;
+    int status = WEFT_OK;
 
     lane_begin(&lane, r, worker, false);
     pieces_begin(&pieces, r, worker);
@@ -142,13 +142,12 @@ add_worker(const weft_recording *r, uint32_t worker, struct bins bins[2])
             bins_add(&bins[0], event.at, r->tasks[event.index].end, 1);
         at[0] = at[1];
     }
-    if (at[1] == UINT64_MAX) {
+    if (status >= 0) {
         at[1] = r->to;
         add_time(r, worker, &lane, &pieces, at, bins);
-        status = WEFT_OK;
     }
     lane_end(&lane);
-    return status;
+    return status < 0 ? status : WEFT_OK;
 }
 
 static void
