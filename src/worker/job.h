@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/text.h"
+#include "registry/recorder.h"
 #include "wait/lock.h"
 #include "wait/stop.h"
 #include "wait/wait.h"
@@ -163,6 +164,7 @@ struct weft_job {
     /* The worker's while it runs; read-only after the end. */
     struct job_call call;
     weft_outcome outcome;
+    struct recorded recorded;
     _Atomic int64_t begun;
     _Atomic int tid;       /* of its worker; 0 before */
     _Atomic unsigned slot; /* the worker's; 0 = none */
