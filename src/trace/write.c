@@ -15,7 +15,7 @@ static const struct {
     [WEFT_TEXT_FORMAT] = {"text", write_text, NULL},
     [WEFT_JSON] = {"JSON", write_json, NULL},
     [WEFT_CSV] = {"CSV", write_csv, NULL},
-    [WEFT_SVG] = {"SVG", NULL, NULL},
+    [WEFT_SVG] = {"SVG", NULL, draw_svg},
     [WEFT_HTML] = {"HTML", NULL, NULL},
     [WEFT_PERFETTO] = {"Perfetto", write_perfetto, NULL},
     [WEFT_CHROME] = {"Chrome", write_chrome, NULL},
