@@ -70,6 +70,7 @@ static const struct {
 } formats[] = {
     {WEFT_TEXT_FORMAT, 10000},
     {WEFT_SVG, 500000},
+    {WEFT_HTML, 8000000},
 };
 
 static void
