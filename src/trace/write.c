@@ -15,8 +15,8 @@ static const struct {
     [WEFT_TEXT_FORMAT] = {"text", write_text, NULL},
     [WEFT_JSON] = {"JSON", write_json, NULL},
     [WEFT_CSV] = {"CSV", write_csv, NULL},
-    [WEFT_SVG] = {"SVG", NULL, NULL},
-    [WEFT_HTML] = {"HTML", NULL, NULL},
+    [WEFT_SVG] = {"SVG", NULL, draw_svg},
+    [WEFT_HTML] = {"HTML", NULL, draw_html},
     [WEFT_PERFETTO] = {"Perfetto", write_perfetto, NULL},
     [WEFT_CHROME] = {"Chrome", write_chrome, NULL},
     [WEFT_RECORDS] = {"CSV of records", write_records, NULL},
@@ -30,9 +30,6 @@ weft_recording_write(weft_recording *const *recordings, size_t count,
         return why_set(WEFT_EINVAL, "there is no format %d", (int)format);
     if (count == 0 || !recordings)
         return why_set(WEFT_EINVAL, "there is no recording to write");
-    if (!formats[format].one && !formats[format].many)
-        return why_set(WEFT_ENOTSUP, "%s is not built yet",
-                       formats[format].name);
     if (count > 1 && !formats[format].many)
         return why_set(WEFT_ENOTSUP, "%s takes one recording at a time",
                        formats[format].name);
