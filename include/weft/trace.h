@@ -27,6 +27,14 @@ WEFT_API WEFT_MUST_CHECK int weft_trace_start(const char *path);
  * nothing is recorded. The program's end stops it, too. */
 WEFT_API void weft_trace_stop(void);
 
+/* The same to another program of this user, by its pid or a worker's; for it to
+ * begin it must call weft now and then. WEFT_ETIMEDOUT: it has not until the
+ * deadline, and will not; WEFT_ESRCH: there is no such program, or it does not
+ * use weft; WEFT_EPERM: it is another user's; else as above. */
+WEFT_API WEFT_MUST_CHECK int weft_trace_start_in(int pid, const char *path,
+                                                 weft_time until);
+WEFT_API WEFT_MUST_CHECK int weft_trace_stop_in(int pid, weft_time until);
+
 /* A part of the current task; ended in the same thread, innermost first. */
 WEFT_API weft_span weft_span_begin(const char *name);
 WEFT_API void weft_span_end(weft_span span);

@@ -449,6 +449,11 @@ void os_close_from(int lowest); /* it and all above */
 
 int os_open_read(const char *path); /* never blocks; a directory opens too */
 
+/* Opens, for reading and writing, the file in memory of that name that the
+ * process has open. -ESRCH: no such process; -ENOENT: it has none; -EACCES: it
+ * is another user's. */
+int os_open_of(int pid, const char *name);
+
 /* Reads up to `size` bytes at `offset`, fewer only at the end of the file.
  * Returns how many. */
 int64_t os_read_at(int fd, void *out, size_t size, uint64_t offset);

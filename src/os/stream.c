@@ -1,8 +1,11 @@
 #include "os/high.h"
 #include "os/os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 int
@@ -63,4 +66,42 @@ os_write_all(int fd, const void *bytes, size_t size)
         }
     }
     return 0;
+}
+
+/* Whether the link at `entry` of the directory leads to a file in memory of
+ * that name. */
+static bool
+leads_to(int directory, const char *entry, const char *name)
+{
+    char target[256];
+    const ssize_t length =
+        readlinkat(directory, entry, target, sizeof target - 1);
+
+    if (length < 0)
+        return false;
+    target[length] = '\0';
+    return strncmp(target, "/memfd:", 7) == 0 &&
+           strncmp(target + 7, name, strlen(name)) == 0 &&
+           (target[7 + strlen(name)] == '\0' ||
+            target[7 + strlen(name)] == ' ');
+}
+
+int
+os_open_of(int pid, const char *name)
+{
+    char path[64];
+    int found = -ENOENT;
+    const struct dirent *entry;
+
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    DIR *directory = opendir(path);
+
+    if (!directory)
+        return errno == ENOENT ? -ESRCH : -errno;
+    while (found == -ENOENT && (entry = readdir(directory)))
+        if (leads_to(dirfd(directory), entry->d_name, name))
+            found = high_fd(
+                openat(dirfd(directory), entry->d_name, O_RDWR | O_CLOEXEC));
+    closedir(directory);
+    return found;
 }

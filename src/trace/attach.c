@@ -1,0 +1,154 @@
+/* Having another program record: a request in its registry. */
+#include "base/why.h"
+#include "os/os.h"
+#include "registry/recorder.h"
+#include "registry/slot.h"
+
+#include <weft/status.h>
+#include <weft/trace.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long who asked before may take to read the answer, if it still lives. */
+#define LEFT_BEHIND (5 * INT64_C(1000000000))
+
+/* The other program's registry, its first page mapped. */
+static int
+attach(int pid, struct registry_header **out)
+{
+    void *page;
+    const int fd = os_open_of(pid, "weft-registry");
+
+    if (fd == -ESRCH)
+        return why_set(WEFT_ESRCH, "there is no process %d", pid);
+    if (fd == -ENOENT)
+        return why_set(WEFT_ESRCH, "process %d does not use weft", pid);
+    if (fd == -EACCES || fd == -EPERM)
+        return why_set(WEFT_EPERM, "process %d is another user's", pid);
+    if (fd < 0)
+        return why_system(fd, "look at the process");
+    int status = os_file_size(fd) < OS_PAGE ? -EINVAL : 0;
+
+    if (status == 0)
+        status = os_map(&page, OS_PAGE, fd, OS_READ | OS_WRITE);
+    os_close(fd);
+    if (status < 0)
+        return why_system(status, "map its registry");
+    *out = page;
+    if ((*out)->magic == REGISTRY_MAGIC && (*out)->version == REGISTRY_VERSION)
+        return WEFT_OK;
+    os_unmap(page, OS_PAGE);
+    return why_set(WEFT_EMISMATCH, "process %d uses another version of weft",
+                   pid);
+}
+
+/* Waits until the request is no longer `old`. false: the time is over. */
+static bool
+wait_for_change(struct registry_control *control, uint32_t old, int64_t until)
+{
+    while (atomic_load_explicit(&control->request, memory_order_acquire) ==
+           old) {
+        if (os_now() >= until)
+            return false;
+        (void)os_futex_wait(&control->request, old, until, true);
+    }
+    return true;
+}
+
+/* Makes the request ours to write. What somebody left behind who was killed is
+ * taken over. */
+static int
+take(struct registry_control *control, int64_t until)
+{
+    for (;;) {
+        uint32_t old =
+            atomic_load_explicit(&control->request, memory_order_acquire);
+        const bool stuck = old == REGISTRY_WRITING || old == REGISTRY_ANSWERED;
+        const int64_t patience = os_now() + LEFT_BEHIND;
+
+        if (old != REGISTRY_NO_REQUEST) {
+            if (wait_for_change(control, old,
+                                stuck && patience < until ? patience : until))
+                continue;
+            if (!stuck || os_now() < patience)
+                return why_set(WEFT_EBUSY, "somebody else asks the same now");
+        }
+        /* acquire: who asked before has read its answer */
+        if (atomic_compare_exchange_strong_explicit(
+                &control->request, &old, REGISTRY_WRITING, memory_order_acquire,
+                memory_order_relaxed))
+            return WEFT_OK;
+    }
+}
+
+/* Asks, and returns the answer. */
+static int
+ask(struct registry_control *control, uint32_t request, int64_t until)
+{
+    uint32_t taken = request;
+
+    /* release: pairs with the program's acquire of the request */
+    atomic_store_explicit(&control->request, request, memory_order_release);
+    atomic_fetch_or_explicit(&control->word, RECORDER_ASKED,
+                             memory_order_release);
+    os_futex_wake(&control->word, INT_MAX, true);
+    if (!wait_for_change(control, request, until) &&
+        atomic_compare_exchange_strong_explicit(
+            &control->request, &taken, REGISTRY_NO_REQUEST,
+            memory_order_relaxed, memory_order_relaxed))
+        return why_set(WEFT_ETIMEDOUT, "the program has not called weft");
+    if (!wait_for_change(control, REGISTRY_TAKEN, os_now() + LEFT_BEHIND))
+        return why_set(WEFT_ETIMEDOUT, "the program began, but did not answer");
+    const int answer =
+        atomic_load_explicit(&control->answer, memory_order_relaxed);
+
+    atomic_store_explicit(&control->request, REGISTRY_NO_REQUEST,
+                          memory_order_release);
+    return answer < 0 ? why_because(answer, "the program") : WEFT_OK;
+}
+
+int
+weft_trace_start_in(int pid, const char *path, weft_time until)
+{
+    struct registry_header *header;
+
+    if (!path || *path != '/' || strlen(path) >= REGISTRY_PATH)
+        return why_set(WEFT_EINVAL,
+                       "the path must be absolute and have at "
+                       "most %d bytes",
+                       REGISTRY_PATH - 1);
+    int status = attach(pid, &header);
+
+    if (status < 0)
+        return status;
+    status = take(&header->control, until.ns);
+    if (status == WEFT_OK) {
+        memcpy(header->control.path, path, strlen(path) + 1);
+        status = ask(&header->control, REGISTRY_START, until.ns);
+    }
+    os_unmap(header, OS_PAGE);
+    return status;
+}
+
+int
+weft_trace_stop_in(int pid, weft_time until)
+{
+    struct registry_header *header;
+    int status = attach(pid, &header);
+
+    if (status < 0)
+        return status;
+    const uint32_t word =
+        atomic_load_explicit(&header->control.word, memory_order_relaxed);
+
+    if (word & ~RECORDER_ASKED) {
+        status = take(&header->control, until.ns);
+        if (status == WEFT_OK)
+            status = ask(&header->control, REGISTRY_STOP, until.ns);
+    }
+    os_unmap(header, OS_PAGE);
+    return status;
+}
