@@ -3,7 +3,7 @@
  * What is opened is written in every format. Fails only by crashing, so it is
  * worth most under a sanitizer.
  *
- * Usage: recording COUNT [SEED] */
+ * Usage: recording COUNT [SEED]; WEFT_TEST_SCALE percent of COUNT are tried. */
 #include "support/forge.h"
 
 #include <weft/recording.h>
@@ -240,10 +240,19 @@ run(const struct input *sample, struct input *input, int fd, const char *path,
     use(path, below(EVERY) == 0, null);
 }
 
+static uint64_t
+scaled(uint64_t count)
+{
+    const char *scale = getenv("WEFT_TEST_SCALE");
+
+    return scale ? count * strtoull(scale, NULL, 10) / 100 : count;
+}
+
 int
 main(int argc, char **argv)
 {
-    const uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 0) : 100000;
+    const uint64_t count =
+        scaled(argc > 1 ? strtoull(argv[1], NULL, 0) : 100000);
     const int fd = memfd_create("fuzz", MFD_CLOEXEC);
     const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     struct input samples[SAMPLES], input = {NULL, 0};
