@@ -98,6 +98,7 @@ os_open_of(int pid, const char *name)
 
     if (!directory)
         return errno == ENOENT ? -ESRCH : -errno;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is this call's own */
     while (found == -ENOENT && (entry = readdir(directory)))
         if (leads_to(dirfd(directory), entry->d_name, name))
             found = high_fd(

@@ -58,30 +58,43 @@ wait_for_change(struct registry_control *control, uint32_t old, int64_t until)
     return true;
 }
 
-/* Makes the request ours to write. What somebody left behind who was killed is
- * taken over. */
+/* Waits for the end of somebody else's request, or until it seems that he was
+ * killed over it. */
+static int
+wait_for_turn(struct registry_control *control, uint32_t old, int64_t until)
+{
+    const bool his = old == REGISTRY_WRITING || old == REGISTRY_ANSWERED;
+    const int64_t patience = os_now() + LEFT_BEHIND;
+
+    if (wait_for_change(control, old,
+                        his && patience < until ? patience : until))
+        return WEFT_EAGAIN;
+    return his && os_now() >= patience
+               ? WEFT_OK
+               : why_set(WEFT_EBUSY, "somebody else asks the same now");
+}
+
+/* Makes the request ours to write. */
 static int
 take(struct registry_control *control, int64_t until)
 {
-    for (;;) {
+    int status;
+
+    do {
         uint32_t old =
             atomic_load_explicit(&control->request, memory_order_acquire);
-        const bool stuck = old == REGISTRY_WRITING || old == REGISTRY_ANSWERED;
-        const int64_t patience = os_now() + LEFT_BEHIND;
 
-        if (old != REGISTRY_NO_REQUEST) {
-            if (wait_for_change(control, old,
-                                stuck && patience < until ? patience : until))
-                continue;
-            if (!stuck || os_now() < patience)
-                return why_set(WEFT_EBUSY, "somebody else asks the same now");
-        }
+        status = old == REGISTRY_NO_REQUEST
+                     ? WEFT_OK
+                     : wait_for_turn(control, old, until);
         /* acquire: who asked before has read its answer */
-        if (atomic_compare_exchange_strong_explicit(
+        if (status == WEFT_OK &&
+            !atomic_compare_exchange_strong_explicit(
                 &control->request, &old, REGISTRY_WRITING, memory_order_acquire,
                 memory_order_relaxed))
-            return WEFT_OK;
-    }
+            status = WEFT_EAGAIN;
+    } while (status == WEFT_EAGAIN);
+    return status;
 }
 
 /* Asks, and returns the answer. */
@@ -113,7 +126,7 @@ ask(struct registry_control *control, uint32_t request, int64_t until)
 int
 weft_trace_start_in(int pid, const char *path, weft_time until)
 {
-    struct registry_header *header;
+    struct registry_header *header = NULL;
 
     if (!path || *path != '/' || strlen(path) >= REGISTRY_PATH)
         return why_set(WEFT_EINVAL,
@@ -136,7 +149,7 @@ weft_trace_start_in(int pid, const char *path, weft_time until)
 int
 weft_trace_stop_in(int pid, weft_time until)
 {
-    struct registry_header *header;
+    struct registry_header *header = NULL;
     int status = attach(pid, &header);
 
     if (status < 0)

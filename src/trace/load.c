@@ -99,54 +99,60 @@ add_stretch(const weft_recording *r, struct pieces *pieces,
     }
 }
 
+/* One worker's walk. */
+struct walk {
+    const weft_recording *recording;
+    uint32_t worker;
+    struct lane lane;
+    struct pieces pieces;
+    uint64_t at; /* accounted for until then */
+};
+
 /* Until `to`, what is on top of the lane has been innermost. */
 static void
-add_time(const weft_recording *r, uint32_t worker, const struct lane *lane,
-         struct pieces *pieces, uint64_t at[2], struct bins bins[2])
+add_time(struct walk *walk, uint64_t to, struct bins bins[2])
 {
-    const struct lane_item *top = lane_top(lane);
-    struct stretch stretch = {at[0], at[1], RECORDING_NONE};
+    const weft_recording *r = walk->recording;
+    const struct lane_item *top = lane_top(&walk->lane);
+    struct stretch stretch = {walk->at, to, RECORDING_NONE};
 
+    walk->at = to;
     if (top) {
         if (top->kind != LANE_TASK)
             return;
         stretch.task = top->index;
     } else {
-        if (!r->workers[worker].own || r->estimated)
+        if (!r->workers[walk->worker].own || r->estimated)
             return;
         if (stretch.from < r->from)
             stretch.from = r->from;
         if (stretch.to > r->to)
             stretch.to = r->to;
     }
-    add_stretch(r, pieces, &stretch, bins);
+    add_stretch(r, &walk->pieces, &stretch, bins);
 }
 
 static int
 add_worker(const weft_recording *r, uint32_t worker, struct bins bins[2])
 {
-    struct lane lane;
-    struct pieces pieces;
+    struct walk walk = {.recording = r, .worker = worker};
     struct lane_event event;
-    uint64_t at[2] = {0, 0};
     int status = WEFT_OK;
+    uint64_t next;
 
-    lane_begin(&lane, r, worker, false);
-    pieces_begin(&pieces, r, worker);
-    while ((at[1] = lane_time(&lane)) < UINT64_MAX) {
-        add_time(r, worker, &lane, &pieces, at, bins);
-        status = lane_next(&lane, &event);
+    lane_begin(&walk.lane, r, worker, false);
+    pieces_begin(&walk.pieces, r, worker);
+    while ((next = lane_time(&walk.lane)) < UINT64_MAX) {
+        add_time(&walk, next, bins);
+        status = lane_next(&walk.lane, &event);
         if (status < 0)
             break;
         if (event.kind == LANE_TASK && event.begins)
             bins_add(&bins[0], event.at, r->tasks[event.index].end, 1);
-        at[0] = at[1];
     }
-    if (status >= 0) {
-        at[1] = r->to;
-        add_time(r, worker, &lane, &pieces, at, bins);
-    }
-    lane_end(&lane);
+    if (status >= 0)
+        add_time(&walk, r->to, bins);
+    lane_end(&walk.lane);
     return status < 0 ? status : WEFT_OK;
 }
 

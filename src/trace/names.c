@@ -131,8 +131,11 @@ names_add(struct names *names, const char *text, size_t length, uint32_t *index)
 
     if (length > sizeof copy - 1)
         length = sizeof copy - 1;
-    for (size_t i = 0; i < length; i++)
-        copy[i] = text[i] ? text[i] : '?';
+    for (size_t i = 0; i < length; i++) {
+        copy[i] = text[i];
+        if (!copy[i])
+            copy[i] = '?';
+    }
     copy[length] = '\0';
     text_clean(copy);
     return add(names, copy, index);

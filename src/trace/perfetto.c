@@ -165,21 +165,22 @@ write_names(struct out *out, const weft_recording *r)
                    r->workers[w].name, STATE_NEEDED);
 }
 
-/* `inner`: what the track is of, in that field of the descriptor. */
-static void
-write_track(struct out *out, uint64_t uuid, uint64_t parent, const char *name,
-            unsigned field, const struct message *inner)
+/* A track, as a descriptor that has its uuid and more. */
+static struct message
+track_of(uint64_t uuid)
 {
-    struct message packet = {0}, descriptor = {0};
+    struct message descriptor = {0};
 
     put_number(&descriptor, TRACK_UUID, uuid);
-    if (name)
-        put_text(&descriptor, TRACK_NAME, name);
-    if (field)
-        put_message(&descriptor, field, inner);
-    if (parent)
-        put_number(&descriptor, TRACK_PARENT, parent);
-    put_message(&packet, PACKET_TRACK, &descriptor);
+    return descriptor;
+}
+
+static void
+write_track(struct out *out, const struct message *descriptor)
+{
+    struct message packet = {0};
+
+    put_message(&packet, PACKET_TRACK, descriptor);
     write_packet(out, &packet, STATE_NEEDED);
 }
 
@@ -190,21 +191,24 @@ write_worker_tracks(struct out *out, const weft_recording *r)
 
     for (uint32_t w = 0; w < r->worker_count; w++) {
         const struct recorded_worker *worker = &r->workers[w];
-        struct message inner = {0};
+        struct message descriptor = {0}, inner = {0};
 
         if (w == 0 || worker->pid != r->workers[w - 1].pid) {
             process = w;
             put_number(&inner, PROCESS_PID, (uint64_t)worker->pid);
             put_text(&inner, PROCESS_NAME, worker->process);
-            write_track(out, track(OF_PROCESS, process), 0, NULL, TRACK_PROCESS,
-                        &inner);
+            descriptor = track_of(track(OF_PROCESS, process));
+            put_message(&descriptor, TRACK_PROCESS, &inner);
+            write_track(out, &descriptor);
         }
         inner = (struct message){0};
         put_number(&inner, THREAD_PID, (uint64_t)worker->pid);
         put_number(&inner, THREAD_TID, (uint64_t)worker->tid);
         put_text(&inner, THREAD_NAME, worker->name);
-        write_track(out, track(OF_THREAD, w), track(OF_PROCESS, process), NULL,
-                    TRACK_THREAD, &inner);
+        descriptor = track_of(track(OF_THREAD, w));
+        put_message(&descriptor, TRACK_THREAD, &inner);
+        put_number(&descriptor, TRACK_PARENT, track(OF_PROCESS, process));
+        write_track(out, &descriptor);
     }
 }
 
@@ -216,14 +220,21 @@ write_other_tracks(struct out *out, const weft_recording *r)
         struct text text = text_over(name, sizeof name);
 
         text_add(&text, "CPU %u", r->cpu[i].number);
-        write_track(out, track(OF_CPU, i), 0, name, 0, NULL);
+        struct message descriptor = track_of(track(OF_CPU, i));
+
+        put_text(&descriptor, TRACK_NAME, name);
+        write_track(out, &descriptor);
     }
     for (uint32_t i = 0; i < r->counter_count; i++) {
         const struct message none = {0};
+        const uint32_t name = r->counters[i].name;
+        struct message descriptor = track_of(track(OF_COUNTER, name));
 
-        if (i == 0 || r->counters[i].name != r->counters[i - 1].name)
-            write_track(out, track(OF_COUNTER, r->counters[i].name), 0,
-                        r->names[r->counters[i].name], TRACK_COUNTER, &none);
+        if (i > 0 && name == r->counters[i - 1].name)
+            continue;
+        put_text(&descriptor, TRACK_NAME, r->names[name]);
+        put_message(&descriptor, TRACK_COUNTER, &none);
+        write_track(out, &descriptor);
     }
 }
 

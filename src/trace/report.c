@@ -118,7 +118,7 @@ write_text(struct out *out, const weft_recording *recording)
     out_format(out, "%s\n%s\n", recording->sentence,
                recording_verdict_name(recording_verdict(recording)));
     write_notes(out, recording);
-    out_format(out, "  %-24s%6" PRIu64 "   in %" PRIu32 " workers\n", "tasks",
+    out_format(out, "  %-24s%10" PRIu64 "   in %" PRIu32 " workers\n", "tasks",
                m->tasks, recording->worker_count);
     out_format(out, "  %-24s%10.3f   at most %u\n", "concurrency",
                m->concurrency, m->concurrency_max);

@@ -256,40 +256,52 @@ step_join(struct sweep *s, const struct recorded_join *join)
     s->via[waiter] = join->task;
 }
 
+/* When the next of each kind is; UINT64_MAX: there is none. */
+struct upcoming {
+    uint64_t worker, join, late, spawn;
+};
+
+static struct upcoming
+look_ahead(const struct sweep *s)
+{
+    const weft_recording *r = s->recording;
+    struct upcoming next = {s->walkers[s->heap[0]].next, UINT64_MAX, UINT64_MAX,
+                            UINT64_MAX};
+
+    if (s->next_join < r->join_count)
+        next.join = r->joins[s->next_join].at;
+    if (s->next_late < r->late_count)
+        next.late = r->lates[s->next_late].submitted;
+    if (s->next_order < s->ordered)
+        next.spawn = r->tasks[s->order[s->next_order]].ready;
+    return next;
+}
+
 /* At the same time workers come first: an end before the join that needed it,
  * a begin before what it submits. */
 static int
 step_all(struct sweep *s)
 {
     const weft_recording *r = s->recording;
+    int status = WEFT_OK;
 
-    for (;;) {
-        const uint64_t worker = s->walkers[s->heap[0]].next;
-        const uint64_t join = s->next_join < r->join_count
-                                  ? r->joins[s->next_join].at
-                                  : UINT64_MAX;
-        const uint64_t late = s->next_late < r->late_count
-                                  ? r->lates[s->next_late].submitted
-                                  : UINT64_MAX;
-        const uint64_t spawn = s->next_order < s->ordered
-                                   ? r->tasks[s->order[s->next_order]].ready
-                                   : UINT64_MAX;
-        const uint64_t other = late < spawn ? late : spawn;
+    while (status == WEFT_OK) {
+        const struct upcoming next = look_ahead(s);
+        const uint64_t other = next.late < next.spawn ? next.late : next.spawn;
 
-        if (worker <= join && worker <= other) {
-            if (worker == UINT64_MAX)
-                return WEFT_OK;
-            if (step_worker(s) < 0)
-                return WEFT_ENOMEM;
-        } else if (join <= other) {
+        if (next.worker <= next.join && next.worker <= other) {
+            if (next.worker == UINT64_MAX)
+                break;
+            status = step_worker(s);
+        } else if (next.join <= other) {
             step_join(s, &r->joins[s->next_join++]);
-        } else if (late <= spawn) {
-            step_spawn(s, r->lates[s->next_late].task, late);
-            s->next_late++;
+        } else if (next.late <= next.spawn) {
+            step_spawn(s, r->lates[s->next_late++].task, next.late);
         } else {
-            step_spawn(s, s->order[s->next_order++], spawn);
+            step_spawn(s, s->order[s->next_order++], next.spawn);
         }
     }
+    return status;
 }
 
 /* --- before and after */
@@ -380,7 +392,7 @@ sweep_begin(struct sweep *s)
             return false;
     }
     s->walkers = calloc((size_t)r->worker_count + 1, sizeof *s->walkers);
-    s->heap = malloc(((size_t)r->worker_count + 1) * sizeof *s->heap);
+    s->heap = calloc((size_t)r->worker_count + 1, sizeof *s->heap);
     s->chain = calloc(nodes, sizeof *s->chain);
     if (!s->walkers || !s->heap || !s->chain || !order_spawns(s))
         return false;
