@@ -15,34 +15,45 @@
 /* How long who asked before may take to read the answer, if it still lives. */
 #define LEFT_BEHIND (5 * INT64_C(1000000000))
 
-/* The other program's registry, its first page mapped. */
 static int
-attach(int pid, struct registry_header **out)
+cannot_attach(int error, int pid)
 {
-    void *page;
-    const int fd = os_open_of(pid, "weft-registry");
-
-    if (fd == -ESRCH)
+    if (error == -ESRCH)
         return why_set(WEFT_ESRCH, "there is no process %d", pid);
-    if (fd == -ENOENT)
+    if (error == -ENOENT)
         return why_set(WEFT_ESRCH, "process %d does not use weft", pid);
-    if (fd == -EACCES || fd == -EPERM)
+    if (error == -EACCES || error == -EPERM)
         return why_set(WEFT_EPERM, "process %d is another user's", pid);
-    if (fd < 0)
-        return why_system(fd, "look at the process");
-    int status = os_file_size(fd) < OS_PAGE ? -EINVAL : 0;
+    return why_system(error, "look at its registry");
+}
 
-    if (status == 0)
-        status = os_map(&page, OS_PAGE, fd, OS_READ | OS_WRITE);
-    os_close(fd);
-    if (status < 0)
-        return why_system(status, "map its registry");
-    *out = page;
-    if ((*out)->magic == REGISTRY_MAGIC && (*out)->version == REGISTRY_VERSION)
-        return WEFT_OK;
+/* The other program's registry, its first page mapped; NULL: *status says why.
+ */
+static struct registry_header *
+attach(int pid, int *status)
+{
+    void *page = NULL;
+    const int fd = os_open_of(pid, "weft-registry");
+    int error = fd;
+
+    if (fd >= 0) {
+        error = os_file_size(fd) < OS_PAGE
+                    ? -EINVAL
+                    : os_map(&page, OS_PAGE, fd, OS_READ | OS_WRITE);
+        os_close(fd);
+    }
+    if (error < 0) {
+        *status = cannot_attach(error, pid);
+        return NULL;
+    }
+    struct registry_header *header = page;
+
+    if (header->magic == REGISTRY_MAGIC && header->version == REGISTRY_VERSION)
+        return header;
     os_unmap(page, OS_PAGE);
-    return why_set(WEFT_EMISMATCH, "process %d uses another version of weft",
-                   pid);
+    *status =
+        why_set(WEFT_EMISMATCH, "process %d uses another version of weft", pid);
+    return NULL;
 }
 
 /* Waits until the request is no longer `old`. false: the time is over. */
@@ -126,16 +137,16 @@ ask(struct registry_control *control, uint32_t request, int64_t until)
 int
 weft_trace_start_in(int pid, const char *path, weft_time until)
 {
-    struct registry_header *header = NULL;
+    int status = WEFT_OK;
 
     if (!path || *path != '/' || strlen(path) >= REGISTRY_PATH)
         return why_set(WEFT_EINVAL,
                        "the path must be absolute and have at "
                        "most %d bytes",
                        REGISTRY_PATH - 1);
-    int status = attach(pid, &header);
+    struct registry_header *header = attach(pid, &status);
 
-    if (status < 0)
+    if (!header)
         return status;
     status = take(&header->control, until.ns);
     if (status == WEFT_OK) {
@@ -149,10 +160,10 @@ weft_trace_start_in(int pid, const char *path, weft_time until)
 int
 weft_trace_stop_in(int pid, weft_time until)
 {
-    struct registry_header *header = NULL;
-    int status = attach(pid, &header);
+    int status = WEFT_OK;
+    struct registry_header *header = attach(pid, &status);
 
-    if (status < 0)
+    if (!header)
         return status;
     const uint32_t word =
         atomic_load_explicit(&header->control.word, memory_order_relaxed);
