@@ -22,6 +22,7 @@
 #include <weft/status.h>
 #include <weft/task.h>
 #include <weft/time.h>
+#include <weft/trace.h>
 #include <weft/wait.h>
 #include <weft/worker.h>
 

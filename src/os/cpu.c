@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,14 @@ os_cpu_most(void)
     const long count = sysconf(_SC_NPROCESSORS_CONF);
 
     return count > 0 ? (unsigned)count : 1;
+}
+
+unsigned
+os_cpu_here(void)
+{
+    const int cpu = sched_getcpu();
+
+    return cpu < 0 ? UINT_MAX : (unsigned)cpu;
 }
 
 int

@@ -161,10 +161,22 @@ loop_run(weft_lane *lane, struct loop *loop)
 }
 
 int
+loop_go(weft_pool *pool, const char *call, weft_fork_fn *fn, void *frame)
+{
+    struct self *self = self_get();
+
+    self->region = call;
+    const int status = pool->of->enter(pool, fn, frame, WEFT_FOREVER.ns);
+
+    self->region = NULL;
+    return status;
+}
+
+int
 loop_enter(weft_pool *pool, struct loop *loop)
 {
     struct loop_span all = {loop, 0, loop->parts};
-    const int status = pool->of->enter(pool, run_span, &all, WEFT_FOREVER.ns);
+    const int status = loop_go(pool, loop->call, run_span, &all);
 
     return status < 0 ? status : loop_end(loop);
 }

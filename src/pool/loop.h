@@ -49,6 +49,9 @@ size_t loop_grain(const weft_pool *pool, size_t count);
 void loop_begin(struct loop *loop, const char *call, size_t count,
                 size_t grain);
 
+/* Enters the pool for as long as it takes, recorded as `call`. */
+int loop_go(weft_pool *pool, const char *call, weft_fork_fn *fn, void *frame);
+
 /* Does body for all parts, with no place: from outside, and on lanes. */
 int loop_enter(weft_pool *pool, struct loop *loop);
 void loop_run(weft_lane *lane, struct loop *loop);
