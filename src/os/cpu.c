@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/rseq.h>
 #include <unistd.h>
 
 enum {
@@ -57,7 +58,15 @@ os_cpu_most(void)
 unsigned
 os_cpu_here(void)
 {
-    const int cpu = sched_getcpu();
+    const struct rseq *area =
+        (const struct rseq *)(const void *)((const char *)
+                                                __builtin_thread_pointer() +
+                                            __rseq_offset);
+    /* The kernel keeps it there, for those that the C library has asked it to.
+     */
+    const int cpu = __rseq_size > 0
+                        ? (int)__atomic_load_n(&area->cpu_id, __ATOMIC_RELAXED)
+                        : sched_getcpu();
 
     return cpu < 0 ? UINT_MAX : (unsigned)cpu;
 }

@@ -9,20 +9,22 @@
 #include "registry/control.h"
 #include "registry/recorder.h"
 #include "registry/room.h"
+#include "registry/stock.h"
 #include "registry/writer.h"
 
 #include <limits.h>
 #include <string.h>
 
 enum {
-    PERIOD = 20000000, /* ns between two looks */
-    CLOCKS = 5,        /* looks between two at the clocks */
+    PERIOD = 20000000,  /* ns between two looks */
+    CLOCKS = 100000000, /* ns between two looks at the clocks */
     CPUS = 1024
 };
 
 static struct {
     _Atomic uint32_t here;    /* the thread is, or is about to be */
     _Atomic uint32_t leave;   /* session that it is to end */
+    _Atomic uint32_t wake;    /* changes to have it look */
     _Atomic uint32_t ended;   /* counts sessions that are over */
     _Atomic uint32_t session; /* these, and below: under `owner` of the control,
                                  then the thread's */
@@ -187,11 +189,20 @@ run(void *unused)
     runs.writer.kind = RECORDING_KERNEL;
     if (runs.switches)
         (void)writer_begin(&runs.writer, runs.session);
-    for (unsigned turn = 1; !is_to_end(&asked); turn++) {
+    int64_t clock = os_now() + CLOCKS;
+
+    for (;;) {
+        const uint32_t seen = atomic_load(&runs.wake);
+
+        if (is_to_end(&asked))
+            break;
+        stock_fill(runs.session);
         look();
-        if (turn % CLOCKS == 0)
+        if (os_now() >= clock) {
             room_set_clock(room_header(runs.session));
-        (void)os_futex_wait(&runs.leave, 0, os_now() + PERIOD, false);
+            clock = os_now() + CLOCKS;
+        }
+        (void)os_futex_wait(&runs.wake, seen, os_now() + PERIOD, false);
     }
     finish();
     atomic_store(&runs.here, 0);
@@ -230,9 +241,16 @@ runs_stop(void)
     if (!runs_has_thread())
         return;
     atomic_store(&runs.leave, atomic_load(&runs.session));
-    os_futex_wake(&runs.leave, 1, false);
+    runs_wake();
     while (atomic_load(&runs.ended) == seen)
         (void)os_futex_wait(&runs.ended, seen, OS_NEVER, false);
+}
+
+void
+runs_wake(void)
+{
+    atomic_fetch_add(&runs.wake, 1);
+    os_futex_wake(&runs.wake, 1, false);
 }
 
 bool
@@ -247,4 +265,5 @@ runs_forked(void)
     if (runs.switches)
         os_switches_forked(runs.switches);
     memset(&runs, 0, sizeof runs);
+    stock_forked();
 }

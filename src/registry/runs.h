@@ -16,6 +16,9 @@ int runs_start(void);
  * thread but itself. */
 void runs_stop(void);
 
+/* Has it look at once. */
+void runs_wake(void);
+
 bool runs_has_thread(void);
 void runs_forked(void);
 

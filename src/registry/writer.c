@@ -2,6 +2,8 @@
 
 #include "base/text.h"
 #include "os/os.h"
+#include "registry/runs.h"
+#include "registry/stock.h"
 
 #include <string.h>
 
@@ -54,10 +56,24 @@ fill(struct writer *writer)
     return true;
 }
 
+/* A chunk that was made in advance, for threads that need many. */
+static uint32_t
+take_ready(struct writer *writer)
+{
+    bool low = false;
+    const uint32_t number =
+        writer->sequence > 0 ? stock_take(writer->session, &low) : 0;
+
+    if (low)
+        runs_wake();
+    return number;
+}
+
 static bool
 claim(struct writer *writer)
 {
-    const uint32_t number = room_claim(writer->session);
+    const uint32_t ready = take_ready(writer);
+    const uint32_t number = ready ? ready : room_claim(writer->session);
     struct recording_chunk *chunk =
         number ? room_chunk(writer->session, number) : NULL;
 
@@ -66,7 +82,9 @@ claim(struct writer *writer)
     writer->chunk = chunk;
     writer->filled = writer->at = (union record *)(void *)chunk;
     writer->end = writer->at;
-    if (!fill(writer))
+    if (ready)
+        writer->filled += UNITS;
+    else if (!fill(writer))
         return false;
     writer->number = number;
     if (writer->sequence == 0)
