@@ -19,6 +19,7 @@
 #include "worker/zygote.h"
 
 #include <weft/status.h>
+#include <weft/trace.h>
 
 #include <limits.h>
 #include <stdio.h>
@@ -74,6 +75,8 @@ static void
 main_ends(void)
 {
     runtime_close(false);
+    if (recorder_has_thread())
+        weft_trace_stop();
 }
 
 __attribute__((constructor)) static void

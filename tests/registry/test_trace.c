@@ -261,6 +261,26 @@ START_TEST(the_programs_end_completes_it)
 
 END_TEST
 
+static void
+end_main_thread(void *unused)
+{
+    (void)unused;
+    (void)weft_self();
+    weft_mark("by the environment", 1);
+    pthread_exit(NULL);
+}
+
+START_TEST(the_end_of_the_main_thread_completes_it)
+{
+    ck_assert_int_eq(setenv("WEFT_TRACE", file.path, 1), 0);
+    ck_assert_int_eq(support_run_fork(end_main_thread, NULL), 0);
+    recording_read(&file);
+    ck_assert_uint_eq(file.header->state, RECORDING_STOPPED);
+    ck_assert_uint_eq(recording_count(&file, RECORD_MARK, NULL), 1);
+}
+
+END_TEST
+
 /* --- processes */
 
 static int
@@ -567,6 +587,7 @@ main(void)
     tcase_add_test(ends, a_copy_of_the_program_is_not_recorded);
     tcase_add_test(ends, the_environment_starts_one);
     tcase_add_test(ends, the_programs_end_completes_it);
+    tcase_add_test(ends, the_end_of_the_main_thread_completes_it);
     tcase_add_test(ends, a_worker_that_runs_already_joins_in);
     tcase_add_test(ends, a_worker_that_can_open_nothing_is_recorded);
     tcase_add_test(ends, it_can_be_asked_for_from_outside);
