@@ -545,16 +545,16 @@ struct os_switch {
  * these start. Costs the kernel 0.5 us a switch. -EACCES, -EPERM: the system
  * does not let it; -EMFILE: too many threads; -ENOMEM, -ENOSYS, -ENOENT. */
 int os_switches_open(struct os_switches **out);
-void os_switches_close(struct os_switches *switches);
+void os_switches_close(struct os_switches *all);
 
 /* Calls `each` with what is new, in order for each CPU. *lost += those that
  * there was no room for since the last call. Does not allocate. */
-void os_switches_read(struct os_switches *switches,
+void os_switches_read(struct os_switches *all,
                       void (*each)(const struct os_switch *one, void *context),
                       void *context, uint64_t *lost);
 
 /* In a copy of the process: it has none. */
-void os_switches_forked(struct os_switches *switches);
+void os_switches_forked(struct os_switches *all);
 
 /* --- sandbox.c: what a process gives up for good; for a process with one
  * thread and for itself only. Threads and processes that it makes inherit it.
