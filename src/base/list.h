@@ -42,6 +42,12 @@ list_append(struct list *head, struct list *link)
 }
 
 static inline void
+list_prepend(struct list *head, struct list *link)
+{
+    list_append(head->next, link);
+}
+
+static inline void
 list_remove(struct list *link)
 {
     link->previous->next = link->next;

@@ -1,6 +1,7 @@
 #include "exec/exec.h"
 
 #include "base/why.h"
+#include "exec/intake.h"
 #include "worker/options.h"
 #include "worker/runtime.h"
 #include "worker/task.h"
@@ -75,9 +76,9 @@ kind_of(weft_kind kind, int *status)
     case WEFT_SERIAL:
         return &serial_pool_kind;
     case WEFT_PROCESS:
+        return &process_pool_kind;
     case WEFT_CLUSTER:
-        *status = why_set(WEFT_ENOTSUP, "pools of %s are not built yet",
-                          kind == WEFT_PROCESS ? "processes" : "machines");
+        *status = why_set(WEFT_ENOTSUP, "pools of machines are not built yet");
         return NULL;
     case WEFT_PROMISE:
         break;
@@ -166,16 +167,24 @@ weft_submit(weft_job **out, weft_pool *pool, const weft_task *task)
     pool = exec_pool(pool);
     if (!pool)
         return WEFT_ENOMEM;
+    /* Else the job gets its place when it begins. */
+    const bool early = pool->in->backlog || task->delay || task->after;
     int status = task_check(pool->kind, task, true);
 
-    if (status == 0)
-        status = pool->of->reserve(pool, task->submit_by.ns);
+    if (status == 0 && !service_runs())
+        status = service_start(); /* for stops */
+    if (status == 0 && early)
+        status = intake_reserve(pool->in, task->submit_by.ns);
     if (status < 0)
         return status;
-    status = task_launch(
-        out, &(struct task_way){pool->kind, pool->of->jobs, pool}, task);
-    if (status < 0)
-        pool->of->give_back(pool);
+    status = task_launch(out,
+                         &(struct task_way){.kind = pool->kind,
+                                            .of = pool->of->jobs,
+                                            .pool = pool,
+                                            .reserved = early},
+                         task);
+    if (status < 0 && early)
+        intake_give_back(pool->in);
     return status;
 }
 

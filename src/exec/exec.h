@@ -7,13 +7,11 @@
 #include <weft/fork.h>
 #include <weft/pool.h>
 
+struct intake;
+
 /* What a kind of pool does; of the calls' arguments nothing is NULL. */
 struct pool_kind {
     int (*open)(weft_pool **out, const weft_pool_options *options);
-    /* Keeps a place for a job, waiting for one until then. A job that got none
-     * is not begun; who begins none gives it back. */
-    int (*reserve)(weft_pool *pool, int64_t until);
-    void (*give_back)(weft_pool *pool);
     /* How the pool's jobs do what differs, each with the pool as `worker`. */
     const struct job_kind *jobs;
     int (*resize)(weft_pool *pool, unsigned workers);
@@ -29,12 +27,14 @@ struct pool_kind {
 
 struct weft_pool {
     const struct pool_kind *of;
+    struct intake *in;
     weft_kind kind;
     _Atomic unsigned workers; /* that it may have */
 };
 
-/* In src/pool/. */
-extern const struct pool_kind thread_pool_kind, serial_pool_kind;
+/* In src/pool/ and src/procpool/. */
+extern const struct pool_kind thread_pool_kind, serial_pool_kind,
+    process_pool_kind;
 
 /* `pool`, or for NULL the pool that the caller works for, or the default one,
  * made now. NULL: it cannot be made, with the sentence. */

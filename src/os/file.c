@@ -27,16 +27,20 @@ os_event_open(void)
     return high_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
-void
+int
 os_event_ring(int fd)
 {
     const uint64_t one = 1;
     const int before = errno;
+    ssize_t wrote;
 
-    /* Full means that it rings already. */
-    while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
+    while ((wrote = write(fd, &one, sizeof one)) < 0 && errno == EINTR)
         ;
+    /* Full means that it rings already. */
+    const int status = wrote < 0 && errno != EAGAIN ? -errno : 0;
+
     errno = before;
+    return status;
 }
 
 void

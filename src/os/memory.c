@@ -47,12 +47,12 @@ os_memfd(const char *name, size_t size)
     return fd;
 }
 
-/* Not by a mapping: the kernel refuses to seal what is mapped writable. */
-static int
-write_all(int fd, const char *data, size_t size)
+int
+os_file_put(int fd, size_t offset, const void *data, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        const ssize_t wrote = pwrite(fd, data + at, size - at, (off_t)at);
+        const ssize_t wrote = pwrite(fd, (const char *)data + at, size - at,
+                                     (off_t)(offset + at));
 
         if (wrote < 0 && errno != EINTR)
             return -errno;
@@ -70,7 +70,8 @@ os_memfd_frozen(const char *name, const void *data, size_t size)
 
     if (fd < 0)
         return fd;
-    int status = write_all(fd, data, size);
+    /* Not by a mapping: the kernel refuses to seal what is mapped writable. */
+    int status = os_file_put(fd, 0, data, size);
 
     if (status == 0 && fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_WRITE) < 0)
         status = -errno;
@@ -92,10 +93,11 @@ os_memfd_frozen_size(int fd)
 }
 
 int
-os_file_read(int fd, void *out, size_t size)
+os_file_get(int fd, size_t offset, void *out, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        const ssize_t got = pread(fd, (char *)out + at, size - at, (off_t)at);
+        const ssize_t got =
+            pread(fd, (char *)out + at, size - at, (off_t)(offset + at));
 
         if (got < 0 && errno != EINTR)
             return -errno;
@@ -340,6 +342,15 @@ os_fill_shared(void *at, size_t size)
 }
 
 int
+os_file_punch(int fd, size_t offset, size_t size)
+{
+    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                     (off_t)offset, (off_t)size) < 0
+               ? -errno
+               : 0;
+}
+
+int
 os_map_extend(void **at, size_t size, size_t longer)
 {
     void *moved = mremap(*at, size, longer, MREMAP_MAYMOVE);
@@ -351,9 +362,13 @@ os_map_extend(void **at, size_t size, size_t longer)
 }
 
 int
-os_memory_open(void)
+os_memory_open(int pid)
 {
-    return high_fd(open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+    char path[64] = "/proc/self/statm";
+
+    if (pid)
+        snprintf(path, sizeof path, "/proc/%d/statm", pid);
+    return high_fd(open(path, O_RDONLY | O_CLOEXEC));
 }
 
 /* The sixth number of statm, in pages: size resident shared text 0 data. */
@@ -362,7 +377,7 @@ os_memory_private(int statm)
 {
     char text[256];
     uint64_t pages = 0;
-    const int fd = statm >= 0 ? statm : os_memory_open();
+    const int fd = statm >= 0 ? statm : os_memory_open(0);
     const ssize_t size = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
     const char *at = text;
 

@@ -321,9 +321,9 @@ uint64_t os_memory_kills(void);
 /* --- memory.c */
 
 /* Bytes of private memory, as RLIMIT_DATA counts them. `statm` is what
- * os_memory_open returned, for who will not be able to open it, or -1.
- * Signal-safe. */
-int os_memory_open(void);
+ * os_memory_open returned, for another process (pid; 0 = this one) or for who
+ * will not be able to open it, or -1. os_memory_private is signal-safe. */
+int os_memory_open(int pid);
 uint64_t os_memory_private(int statm);
 
 /* Gives a shared file's part its memory now: -ENOMEM, -ENOSPC, not a death. */
@@ -345,8 +345,12 @@ int os_memfd_frozen(const char *name, const void *data, size_t size);
 /* The size of such a file; -EBADMSG when `fd` is something else. */
 int64_t os_memfd_frozen_size(int fd);
 
-/* Copies the first `size` bytes of a file. -EIO when there are fewer. */
-int os_file_read(int fd, void *out, size_t size);
+/* Copies bytes out of a file, -EIO when there are fewer, and into one. */
+int os_file_get(int fd, size_t offset, void *out, size_t size);
+int os_file_put(int fd, size_t offset, const void *data, size_t size);
+
+/* Gives a part's memory back: it reads as zero. */
+int os_file_punch(int fd, size_t offset, size_t size);
 
 /* The same as a named file of this user, for programs that close descriptors.
  * Takes the place of one that is there, which stays whole for who uses it.
@@ -411,8 +415,8 @@ void os_robust_unlink(void **node);
 
 /* --- file.c: descriptors */
 
-int os_event_open(void);    /* an eventfd, non-blocking */
-void os_event_ring(int fd); /* signal-safe */
+int os_event_open(void);   /* an eventfd, non-blocking */
+int os_event_ring(int fd); /* signal-safe; -EBADF */
 void os_event_clear(int fd);
 int os_timer_open(void);
 int os_timer_set(int fd, int64_t at); /* OS_NEVER: not at all */
@@ -557,16 +561,16 @@ struct os_switch {
  * these start. Costs the kernel 0.5 us a switch. -EACCES, -EPERM: the system
  * does not let it; -EMFILE: too many threads; -ENOMEM, -ENOSYS, -ENOENT. */
 int os_switches_open(struct os_switches **out);
-void os_switches_close(struct os_switches *switches);
+void os_switches_close(struct os_switches *all);
 
 /* Calls `each` with what is new, in order for each CPU. *lost += those that
  * there was no room for since the last call. Does not allocate. */
-void os_switches_read(struct os_switches *switches,
+void os_switches_read(struct os_switches *all,
                       void (*each)(const struct os_switch *one, void *context),
                       void *context, uint64_t *lost);
 
 /* In a copy of the process: it has none. */
-void os_switches_forked(struct os_switches *switches);
+void os_switches_forked(struct os_switches *all);
 
 /* --- sandbox.c: what a process gives up for good; for a process with one
  * thread and for itself only. Threads and processes that it makes inherit it.

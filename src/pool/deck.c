@@ -213,8 +213,8 @@ deck_run(struct deck *deck, weft_fork_fn *fn, void *frame, const char *name)
 
 /* Runs what was stolen, as a task of its own. */
 static void
-run_recorded(struct deck *deck, struct deck *from, weft_lane *at,
-             const weft_lane *lane, weft_fork_fn *run, void *frame)
+run_recorded(struct deck *deck, struct deck *from, weft_lane *at, uint32_t lane,
+             const weft_lane *what)
 {
     const char *outer_name = atomic_load(&deck->name);
     const uint64_t outer = atomic_load(&deck->task);
@@ -224,10 +224,10 @@ run_recorded(struct deck *deck, struct deck *from, weft_lane *at,
     recorder_steal(&piece, atomic_load(&from->task));
     record_begin(&piece, RECORD_PIECE, name);
     set_task(deck, name, record_id_of(&piece));
-    run(at, frame);
+    what->run(at, what->frame);
     set_task(deck, outer_name, outer);
     record_end(&piece, false);
-    leave_note(from, (uint32_t)(lane - from->lanes), &piece);
+    leave_note(from, lane, &piece);
 }
 
 bool
@@ -240,8 +240,7 @@ deck_steal_at(struct deck *deck, struct deck *from, weft_lane *at)
             return false;
     while (!atomic_compare_exchange_weak(&from->shared, &old, old + 1));
     weft_lane *lane = from->lanes + (uint32_t)old;
-    weft_fork_fn *const run = lane->run;
-    void *const frame = lane->frame;
+    const weft_lane what = *lane;
     struct deck *const outer = deck->victim;
 
     lane->frame = deck;
@@ -249,9 +248,9 @@ deck_steal_at(struct deck *deck, struct deck *from, weft_lane *at)
     deck->victim = from;
     pool_stole(deck, from);
     if (recorder_is_on())
-        run_recorded(deck, from, at, lane, run, frame);
+        run_recorded(deck, from, at, (uint32_t)old, &what);
     else
-        run(at, frame);
+        what.run(at, what.frame);
     deck->victim = outer;
     __atomic_store_n(&lane->run, DONE, __ATOMIC_SEQ_CST);
     deck_ring(from);

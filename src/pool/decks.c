@@ -3,10 +3,10 @@
 struct deck *
 pool_take_deck(struct thread_pool *pool)
 {
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     struct list *at = list_pop(&pool->spare);
 
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
     if (at) {
         struct deck *spare = list_entry(at, struct deck, link);
 
@@ -17,7 +17,7 @@ pool_take_deck(struct thread_pool *pool)
 
     if (!deck)
         return NULL;
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     const unsigned index = atomic_load(&pool->deck_count);
 
     if (index < POOL_DECKS) {
@@ -25,7 +25,7 @@ pool_take_deck(struct thread_pool *pool)
         atomic_store(&pool->decks[index], deck);
         atomic_store(&pool->deck_count, index + 1);
     }
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
     if (index < POOL_DECKS)
         return deck;
     deck_free(deck);
@@ -35,9 +35,9 @@ pool_take_deck(struct thread_pool *pool)
 void
 pool_give_deck(struct thread_pool *pool, struct deck *deck)
 {
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     list_append(&pool->spare, &deck->link);
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
 }
 
 void
@@ -63,10 +63,10 @@ pool_take_idle(struct thread_pool *pool)
 static void
 wake_one(struct thread_pool *pool)
 {
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     struct deck *idle = pool_take_idle(pool);
 
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
     if (idle)
         deck_ring(idle);
     else

@@ -11,8 +11,11 @@
 #include <limits.h>
 
 enum {
-    LOOK_AT = 64, /* waiting jobs, for one's child */
-    THREADS = 512 /* blocking jobs that run at the same time */
+    LOOK_AT = 64,  /* waiting jobs, for one's child */
+    THREADS = 512, /* blocking jobs that run at the same time */
+    TINY = 2000,   /* ns that a job takes which is not worth a wake-up */
+    WAKE = 20000,  /* ns until a sleeping member has a job */
+    LOOK = 1000000 /* ns until it is seen that one takes longer than others */
 };
 
 /* --- waiting and running, under the lock */
@@ -21,9 +24,7 @@ static void
 leave(struct thread_pool *pool, weft_job *job)
 {
     list_remove(&job->in_pool);
-    pool->waiting--;
-    pool->running++;
-    wait_post(&pool->room, atomic_load(&pool->room.value) + 1, 1);
+    intake_leave(&pool->in);
 }
 
 weft_job *
@@ -31,40 +32,25 @@ jobs_take(struct thread_pool *pool)
 {
     weft_job *job = NULL;
 
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     if (!list_empty(&pool->ready) &&
         atomic_load(&pool->members) <= pool_workers(pool)) {
         job = list_entry(pool->ready.next, weft_job, in_pool);
         leave(pool, job);
     }
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
     return job;
 }
 
-static void
-account(struct thread_pool *pool, const weft_job *job)
-{
-    lock_take(&pool->lock);
-    pool->running--;
-    pool->ending++;
-    if (job->outcome.status == WEFT_OK)
-        pool->succeeded++;
-    else
-        pool->failed++;
-    lock_give(&pool->lock);
-}
-
-/* Nothing of the pool is touched after this by who was not a member. */
+/* By who is not a thread of the pool. */
 static void
 end(struct thread_pool *pool, weft_job *job)
 {
-    account(pool, job);
+    lock_take(&pool->in.lock);
+    intake_account(&pool->in, job);
+    lock_give(&pool->in.lock);
     job_end(job);
-    lock_take(&pool->lock);
-    pool->ending--;
-    if (pool->closing)
-        wait_post(&pool->quiet, atomic_load(&pool->quiet.value) + 1, INT_MAX);
-    lock_give(&pool->lock);
+    intake_ended(&pool->in);
 }
 
 /* --- running */
@@ -97,6 +83,13 @@ run(struct deck *deck, weft_job *job, struct self *self)
     record_on_cpu(&job->recorded, job->outcome.cpu, job->outcome.wall);
 }
 
+/* A job that takes long says so at once; that they are short takes several. */
+static void
+note_pace(struct thread_pool *pool, weft_duration wall)
+{
+    pool->pace = wall > pool->pace ? wall : pool->pace - pool->pace / 8;
+}
+
 void
 jobs_run(struct thread_pool *pool, weft_job *job)
 {
@@ -106,7 +99,11 @@ jobs_run(struct thread_pool *pool, weft_job *job)
         job->outcome.status = WEFT_ECANCELED;
     else
         run(self->deck, job, self);
-    end(pool, job);
+    lock_take(&pool->in.lock);
+    intake_done(&pool->in, job);
+    note_pace(pool, job->outcome.wall);
+    lock_give(&pool->in.lock);
+    job_end(job);
 }
 
 /* A job that will not be run ends as failed. */
@@ -128,14 +125,14 @@ take_blocking(struct thread_pool *pool)
 {
     weft_job *job = NULL;
 
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     if (list_empty(&pool->blocked)) {
         pool->blocking--;
     } else {
         job = list_entry(pool->blocked.next, weft_job, in_pool);
         leave(pool, job);
     }
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
     return job;
 }
 
@@ -151,14 +148,14 @@ run_blocking(weft_call *call)
     record_retract(&self_get()->job->recorded);
     self_get()->deck = deck;
     deck->stack = __builtin_frame_address(0);
-    deck->room = pool->worker.stack_size / 2;
+    deck->room = pool->options.options.stack_size / 2;
     const bool prepared = jobs_prepare(pool);
 
     while ((job = take_blocking(pool)))
         if (prepared)
             jobs_run(pool, job);
         else
-            fail(pool, job, pool->refusal);
+            fail(pool, job, pool->in.refusal);
     self_get()->deck = NULL;
     pool_give_deck(pool, deck);
     member_gone(pool);
@@ -175,56 +172,114 @@ start_blocking(struct thread_pool *pool)
     if (status < 0) {
         if (deck)
             pool_give_deck(pool, deck);
-        lock_take(&pool->lock);
+        lock_take(&pool->in.lock);
         pool->blocking--;
-        lock_give(&pool->lock);
+        lock_give(&pool->in.lock);
     }
     return status;
 }
 
-static int
-begin_blocking(struct thread_pool *pool, weft_job *job)
-{
-    lock_take(&pool->lock);
-    list_append(&pool->blocked, &job->in_pool);
-    const bool more = pool->blocking < THREADS;
-
-    pool->blocking += more;
-    lock_give(&pool->lock);
-    return more ? start_blocking(pool) : 0;
-}
-
 /* --- beginning, by any thread */
 
-static int
-begin_on_member(struct thread_pool *pool, weft_job *job)
+/* What a job that is in its list needs to be run. */
+struct need {
+    struct deck *idle;   /* a member to be woken */
+    bool member, thread; /* one more */
+};
+
+/* What those that are awake will have done before a sleeping member is awake
+ * need not wake it. */
+static bool
+is_soon_over(const struct thread_pool *pool)
 {
-    lock_take(&pool->lock);
-    /* Who fails to prepare refuses what is in the list, and then leaves. */
-    if (pool->refuses < 0) {
-        lock_give(&pool->lock);
-        return why_set(pool->refuses, "%s", pool->refusal);
+    const unsigned members = atomic_load(&pool->members);
+
+    return pool->pace > 0 && pool->pace <= TINY &&
+           members > atomic_load(&pool->idle_count) + pool->blocking &&
+           (int64_t)pool->in.waiting * pool->pace < WAKE;
+}
+
+/* If one of them takes longer than the others did. */
+static void
+look_again(struct thread_pool *pool)
+{
+    if (!pool->looks)
+        pool->looks = timer_set(&pool->timer, os_now() + LOOK) == 0;
+}
+
+void
+jobs_look(struct timer *timer)
+{
+    struct thread_pool *pool = list_entry(timer, struct thread_pool, timer);
+    bool need = false;
+
+    lock_take(&pool->in.lock);
+    pool->looks = false;
+    if (!list_empty(&pool->ready)) {
+        struct deck *idle = pool_take_idle(pool);
+
+        if (idle)
+            deck_ring(idle);
+        need = !idle && atomic_load(&pool->members) < pool_workers(pool);
+        pool->pace = 0;
+        look_again(pool);
+    }
+    lock_give(&pool->in.lock);
+    if (need)
+        (void)member_need(pool);
+}
+
+/* Under the lock: who fails to prepare refuses what is in the list, and then
+ * leaves. */
+static void
+enlist(struct thread_pool *pool, weft_job *job, struct need *need)
+{
+    if (job->blocking) {
+        list_append(&pool->blocked, &job->in_pool);
+        need->thread = pool->blocking < THREADS;
+        pool->blocking += need->thread;
+        return;
     }
     list_append(&pool->ready, &job->in_pool);
-    struct deck *idle = pool_take_idle(pool);
-    const bool need = !idle && atomic_load(&pool->members) < pool_workers(pool);
-
-    lock_give(&pool->lock);
-    if (idle)
-        deck_ring(idle);
-    return need ? member_need(pool) : 0;
+    if (is_soon_over(pool)) {
+        look_again(pool);
+        return;
+    }
+    need->idle = pool_take_idle(pool);
+    need->member =
+        !need->idle && atomic_load(&pool->members) < pool_workers(pool);
 }
 
 /* Whether it was still there to be taken back. */
 static bool
 take_back(struct thread_pool *pool, weft_job *job)
 {
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     const bool waits = !list_empty(&job->in_pool);
 
-    list_remove(&job->in_pool);
-    lock_give(&pool->lock);
+    if (waits) {
+        list_remove(&job->in_pool);
+        intake_undo(&pool->in, job);
+    }
+    lock_give(&pool->in.lock);
     return waits;
+}
+
+static int
+see_to(struct thread_pool *pool, weft_job *job, const struct need *need)
+{
+    int status = 0;
+
+    if (need->idle)
+        deck_ring(need->idle);
+    if (need->member)
+        status = member_need(pool);
+    if (need->thread)
+        status = start_blocking(pool);
+    if (status == 0 || !take_back(pool, job))
+        return 0;
+    job->entered = false;
+    return status;
 }
 
 static int
@@ -232,30 +287,27 @@ begin(weft_job *job)
 {
     struct thread_pool *pool = pool_of(job);
     weft_job *around = self_get()->job;
+    struct need need = {0};
 
-    if (pool->refuses < 0)
-        return why_set(pool->refuses, "%s", pool->refusal);
     job->number = atomic_fetch_add(&pool->numbered, 1) + 1;
     if (around && around->of == &pool_job_kind && pool_of(around) == pool)
         job->submitter = around->number;
     if (atomic_load(&pool->stopping))
         job_ask(job, JOB_STOP_ASKED);
-    job->entered = true;
-    const int status =
-        job->blocking ? begin_blocking(pool, job) : begin_on_member(pool, job);
+    lock_take(&pool->in.lock);
+    const int status = intake_enter(&pool->in, job);
 
-    if (status == 0 || !take_back(pool, job))
-        return 0;
-    job->entered = false;
-    return status;
+    job->entered = status == 0;
+    if (status == 0)
+        enlist(pool, job, &need);
+    lock_give(&pool->in.lock);
+    return status == 0 ? see_to(pool, job, &need) : status;
 }
 
 static void
 abandon(weft_job *job)
 {
-    weft_pool *pool = job->worker;
-
-    pool->of->give_back(pool);
+    intake_give_back(&pool_of(job)->in);
 }
 
 /* --- who waits helps */
@@ -300,12 +352,12 @@ help(weft_job *job)
 
     if (!works_for(pool, deck) || job_has_ended(job) || !has_stack(deck))
         return false;
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     weft_job *found = find(pool, job);
 
     if (found)
         leave(pool, found);
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
     if (found)
         jobs_run(pool, found);
     return found;
@@ -340,12 +392,12 @@ stop(weft_job *job)
 {
     struct thread_pool *pool = pool_of(job);
 
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     const bool waits = !list_empty(&job->in_pool);
 
     if (waits)
         leave(pool, job);
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
     if (waits)
         fail(pool, job, "");
 }
@@ -370,31 +422,17 @@ static void
 refuse_all(struct thread_pool *pool)
 {
     for (;;) {
-        lock_take(&pool->lock);
+        lock_take(&pool->in.lock);
         struct list *at = list_empty(&pool->ready) ? NULL : pool->ready.next;
         weft_job *job = at ? list_entry(at, weft_job, in_pool) : NULL;
 
         if (job)
             leave(pool, job);
-        lock_give(&pool->lock);
+        lock_give(&pool->in.lock);
         if (!job)
             return;
-        fail(pool, job, pool->refusal);
+        fail(pool, job, pool->in.refusal);
     }
-}
-
-/* The first failure counts: the sentence is read without the lock. */
-static void
-refuse(struct thread_pool *pool, const char *why)
-{
-    lock_take(&pool->lock);
-    if (atomic_load(&pool->refuses) == 0) {
-        struct text text = text_over(pool->refusal, sizeof pool->refusal);
-
-        text_add(&text, "the preparation of a worker failed: %s", why);
-        atomic_store(&pool->refuses, WEFT_EFAILED);
-    }
-    lock_give(&pool->lock);
 }
 
 bool
@@ -409,7 +447,10 @@ jobs_prepare(struct thread_pool *pool)
     if (status == 0)
         status = weft_result(job, NULL, 0, WEFT_FOREVER);
     if (status < 0) {
-        refuse(pool, weft_why());
+        lock_take(&pool->in.lock);
+        intake_refuse(&pool->in, "the preparation of a worker failed",
+                      weft_why());
+        lock_give(&pool->in.lock);
         refuse_all(pool);
     }
     weft_release(job);

@@ -81,7 +81,7 @@ lie_down(struct deck *deck, uint32_t *seen)
 {
     struct thread_pool *pool = deck->pool;
 
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     const bool still = list_empty(&pool->ready) && may_stay(pool);
 
     if (still) {
@@ -90,7 +90,7 @@ lie_down(struct deck *deck, uint32_t *seen)
         list_append(&pool->idle, &deck->link);
         atomic_fetch_add(&pool->idle_count, 1);
     }
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
     return still;
 }
 
@@ -99,10 +99,10 @@ stand_up(struct deck *deck)
 {
     struct thread_pool *pool = deck->pool;
 
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     if (deck->idle)
         pool_not_idle(pool, deck);
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
 }
 
 /* Waits for work. False: the thread is to end. */
@@ -132,12 +132,12 @@ rest(struct deck *deck)
 static bool
 leaves(struct thread_pool *pool)
 {
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     const bool stays = !list_empty(&pool->ready) && !is_surplus(pool);
 
     if (!stays)
         atomic_fetch_sub(&pool->members, 1);
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
     return !stays;
 }
 
@@ -145,10 +145,10 @@ void
 member_gone(struct thread_pool *pool)
 {
     /* Under the lock: who waits for it takes that before it frees the pool. */
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     pool->threads--;
-    wait_post(&pool->gone, atomic_load(&pool->gone.value) + 1, INT_MAX);
-    lock_give(&pool->lock);
+    intake_tell_gone(&pool->in);
+    lock_give(&pool->in.lock);
 }
 
 static int
@@ -160,7 +160,7 @@ serve(weft_call *call)
     record_retract(&self_get()->job->recorded);
     self_get()->deck = deck;
     deck->stack = __builtin_frame_address(0);
-    deck->room = pool->worker.stack_size / 2;
+    deck->room = pool->options.options.stack_size / 2;
     if (jobs_prepare(pool))
         do
             while (work(deck))
@@ -180,16 +180,17 @@ member_thread(struct thread_pool *pool, weft_fn *fn, struct deck *deck)
     char name[TEXT_NAME];
     struct text text = text_over(name, sizeof name);
 
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     pool->threads++;
-    text_add(&text, "%s-%u", pool->name, pool->names++);
-    lock_give(&pool->lock);
-    const int status = weft_start(NULL, WEFT_THREAD,
-                                  &(weft_task){.fn = fn,
-                                               .name = name,
-                                               .arg = deck,
-                                               .daemon = true,
-                                               .worker = &pool->worker});
+    text_add(&text, "%s-%u", pool->in.name, pool->names++);
+    lock_give(&pool->in.lock);
+    const int status =
+        weft_start(NULL, WEFT_THREAD,
+                   &(weft_task){.fn = fn,
+                                .name = name,
+                                .arg = deck,
+                                .daemon = true,
+                                .worker = &pool->options.options});
 
     if (status < 0)
         member_gone(pool);

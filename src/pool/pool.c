@@ -37,39 +37,30 @@ check(const weft_pool_options *options)
     return status;
 }
 
-/* What the options point to is the caller's. False: no memory. */
-static bool
+/* What the options point to is the caller's. */
+static int
 copy(struct thread_pool *pool, const weft_pool_options *options)
 {
-    const weft_worker_options *worker = &options->worker;
-
-    pool->worker = *worker;
-    if (!worker->stack_size)
-        pool->worker.stack_size = STACK;
-    if (worker->cpus) {
-        const size_t size = worker->cpu_count * sizeof *worker->cpus;
-        unsigned *cpus = malloc(size);
-
-        if (!cpus)
-            return false;
-        memcpy(cpus, worker->cpus, size);
-        pool->worker.cpus = cpus;
-    }
-    if (!options->prepare)
-        return true;
     const weft_task *task = options->prepare;
+    const int status = options_copy(&pool->options, &options->worker);
 
+    if (status < 0)
+        return status;
+    if (!options->worker.stack_size)
+        pool->options.options.stack_size = STACK;
+    if (!task)
+        return 0;
     pool->prepare = (weft_task){.fn = task->fn, .arg = task->arg};
     if (task->arg_size == 0)
-        return true;
+        return 0;
     void *arg = malloc(task->arg_size);
 
     if (!arg)
-        return false;
+        return why_because(WEFT_ENOMEM, "weft_pool_open");
     memcpy(arg, task->arg, task->arg_size);
     pool->prepare.arg = arg;
     pool->prepare.arg_size = task->arg_size;
-    return true;
+    return 0;
 }
 
 static void
@@ -79,7 +70,7 @@ pool_free(struct thread_pool *pool)
 
     for (unsigned i = 0; i < count; i++)
         deck_free(atomic_load(&pool->decks[i]));
-    free((void *)(uintptr_t)pool->worker.cpus);
+    options_copy_free(&pool->options);
     if (pool->prepare.arg_size)
         free((void *)(uintptr_t)pool->prepare.arg);
     free(pool);
@@ -89,25 +80,26 @@ int
 pool_make(weft_pool **out, const struct pool_kind *of, weft_kind kind,
           const weft_pool_options *options)
 {
-    const char *name = options->name ? options->name : "pool";
-    const int status = check(options);
+    int status = check(options);
 
     if (status < 0)
         return status;
     struct thread_pool *pool = calloc(1, sizeof *pool);
 
-    if (!pool || !copy(pool, options)) {
-        if (pool)
-            pool_free(pool);
+    if (!pool)
         return why_because(WEFT_ENOMEM, "weft_pool_open");
+    status = copy(pool, options);
+    if (status < 0) {
+        pool_free(pool);
+        return status;
     }
-    pool->face = (weft_pool){.of = of, .kind = kind};
+    pool->face = (weft_pool){.of = of, .in = &pool->in, .kind = kind};
     atomic_init(&pool->face.workers, kind == WEFT_SERIAL ? 0
                                      : options->workers  ? options->workers
                                                          : weft_cpu_count());
-    pool->backlog = options->backlog;
+    intake_open(&pool->in, &pool->face, options);
     pool->idle_time = options->idle;
-    memcpy(pool->name, name, strlen(name) + 1);
+    pool->timer = (struct timer){.alone = true, .fire = jobs_look};
     list_init(&pool->ready);
     list_init(&pool->blocked);
     list_init(&pool->idle);
@@ -136,91 +128,6 @@ pool_here(void)
     return deck ? &deck->pool->face : NULL;
 }
 
-/* --- places for jobs */
-
-/* Under the lock. */
-static int
-try_reserve(struct thread_pool *pool, uint32_t *seen)
-{
-    *seen = atomic_load(&pool->room.value);
-    if (pool->closing)
-        return why_set(WEFT_ECLOSED, "pool '%s' is being closed", pool->name);
-    if (pool->backlog && pool->waiting >= pool->backlog)
-        return why_set(WEFT_EAGAIN, "%zu tasks wait in pool '%s'",
-                       pool->backlog, pool->name);
-    pool->waiting++;
-    return 0;
-}
-
-static int
-wait_for_change(struct thread_pool *pool, uint32_t seen, int64_t until)
-{
-    const struct wait_terms terms = {
-        .until = until, .kind = SLOT_WAIT_PUT, .object = pool};
-    const int status = wait_while(&pool->room, seen, &terms);
-
-    if (status == WEFT_ETIMEDOUT)
-        return why_set(status, "pool '%s' had no room by the deadline",
-                       pool->name);
-    if (status < 0)
-        return why_set(status, "asked to stop while waiting for room in '%s'",
-                       pool->name);
-    return 0;
-}
-
-/* Under the lock, which it gives back meanwhile. Close waits for those who
- * wait here. */
-static int
-wait_for_room(struct thread_pool *pool, uint32_t seen, int64_t until)
-{
-    int status;
-
-    pool->callers++;
-    do {
-        lock_give(&pool->lock);
-        status = wait_for_change(pool, seen, until);
-        lock_take(&pool->lock);
-        if (status == 0)
-            status = try_reserve(pool, &seen);
-    } while (status == WEFT_EAGAIN);
-    pool->callers--;
-    wait_post(&pool->gone, atomic_load(&pool->gone.value) + 1, INT_MAX);
-    return status;
-}
-
-int
-pool_reserve(weft_pool *face, int64_t until)
-{
-    struct thread_pool *pool = thread_pool(face);
-    uint32_t seen;
-
-    if (atomic_load(&pool->refuses) < 0)
-        return why_set(WEFT_EFAILED, "pool '%s' takes no tasks: %s", pool->name,
-                       pool->refusal);
-    int status = service_runs() ? 0 : service_start(); /* for stops */
-
-    if (status < 0)
-        return status;
-    lock_take(&pool->lock);
-    status = try_reserve(pool, &seen);
-    if (status == WEFT_EAGAIN && until > 0)
-        status = wait_for_room(pool, seen, until);
-    lock_give(&pool->lock);
-    return status;
-}
-
-void
-pool_give_back(weft_pool *face)
-{
-    struct thread_pool *pool = thread_pool(face);
-
-    lock_take(&pool->lock);
-    pool->waiting--;
-    wait_post(&pool->room, atomic_load(&pool->room.value) + 1, 1);
-    wait_post(&pool->quiet, atomic_load(&pool->quiet.value) + 1, INT_MAX);
-    lock_give(&pool->lock);
-}
-
 /* --- looking and changing */
 
 static int
@@ -228,9 +135,9 @@ resize(weft_pool *face, unsigned workers)
 {
     struct thread_pool *pool = thread_pool(face);
 
-    lock_take(&pool->lock);
-    const bool closing = pool->closing;
-    size_t work = pool->waiting;
+    lock_take(&pool->in.lock);
+    const bool closing = pool->in.closing;
+    size_t work = pool->in.waiting;
 
     if (!closing)
         atomic_store(&face->workers, workers);
@@ -238,9 +145,10 @@ resize(weft_pool *face, unsigned workers)
     if (!closing)
         for (struct deck *idle; (idle = pool_take_idle(pool));)
             deck_ring(idle);
-    lock_give(&pool->lock);
+    lock_give(&pool->in.lock);
     if (closing)
-        return why_set(WEFT_ECLOSED, "pool '%s' is being closed", pool->name);
+        return why_set(WEFT_ECLOSED, "pool '%s' is being closed",
+                       pool->in.name);
     for (; work > 0 && atomic_load(&pool->members) < workers; work--)
         (void)member_need(pool);
     return 0;
@@ -251,41 +159,14 @@ pool_count(weft_pool *face, weft_pool_counts *out)
 {
     struct thread_pool *pool = thread_pool(face);
 
-    lock_take(&pool->lock);
+    lock_take(&pool->in.lock);
     out->workers = pool->threads;
     out->idle = atomic_load(&pool->idle_count);
-    out->waiting = pool->waiting;
-    out->running = pool->running;
-    out->succeeded = pool->succeeded;
-    out->failed = pool->failed;
-    lock_give(&pool->lock);
+    intake_count(&pool->in, out);
+    lock_give(&pool->in.lock);
 }
 
 /* --- closing */
-
-/* Waits until no job is left. */
-static int
-wait_quiet(struct thread_pool *pool, int64_t until, bool stubborn)
-{
-    const struct wait_terms terms = {.until = until,
-                                     .stubborn = stubborn,
-                                     .kind = SLOT_WAIT_SCOPE,
-                                     .object = pool};
-
-    for (;;) {
-        lock_take(&pool->lock);
-        const uint32_t seen = atomic_load(&pool->quiet.value);
-        const bool quiet = pool->waiting + pool->running + pool->ending == 0;
-
-        lock_give(&pool->lock);
-        if (quiet)
-            return 0;
-        const int status = wait_while(&pool->quiet, seen, &terms);
-
-        if (status < 0)
-            return status;
-    }
-}
 
 /* Sends the threads home and waits until they have gone, or got work again. */
 void
@@ -296,17 +177,23 @@ pool_rest(weft_pool *face)
     struct thread_pool *pool = thread_pool(face);
 
     for (atomic_store(&pool->resting, true); atomic_load(&pool->resting);) {
-        lock_take(&pool->lock);
+        lock_take(&pool->in.lock);
         for (struct deck *idle; (idle = pool_take_idle(pool));)
             deck_ring(idle);
-        const uint32_t seen = atomic_load(&pool->gone.value);
-        const unsigned left = pool->threads + pool->callers;
+        const uint32_t seen = atomic_load(&pool->in.gone.value);
+        const unsigned left = pool->threads + pool->in.callers;
 
-        lock_give(&pool->lock);
+        lock_give(&pool->in.lock);
         if (left == 0)
             return;
-        (void)wait_while(&pool->gone, seen, &terms);
+        (void)wait_while(&pool->in.gone, seen, &terms);
     }
+}
+
+static void
+nothing(void *unused)
+{
+    (void)unused;
 }
 
 int
@@ -318,19 +205,20 @@ pool_close(weft_pool *face, int64_t until)
         return why_set(WEFT_EDEADLK,
                        "a worker of pool '%s' would wait for "
                        "its own end",
-                       pool->name);
-    lock_take(&pool->lock);
-    pool->closing = true;
-    wait_post(&pool->room, atomic_load(&pool->room.value) + 1, INT_MAX);
-    lock_give(&pool->lock);
-    const int status = wait_quiet(pool, until, false);
+                       pool->in.name);
+    intake_close(&pool->in);
+    const int status = intake_wait_quiet(&pool->in, until, false);
 
     if (status < 0) {
         jobs_stop(pool);
-        (void)wait_quiet(pool, OS_NEVER, true);
-        (void)why_set(status, "pool '%s' had to stop what it ran", pool->name);
+        (void)intake_wait_quiet(&pool->in, OS_NEVER, true);
+        (void)why_set(status, "pool '%s' had to stop what it ran",
+                      pool->in.name);
     }
     pool_rest(face);
+    timer_cancel(&pool->timer);
+    if (service_runs())
+        service_call(nothing, NULL); /* it may just be looking */
     pool_free(pool);
     return status;
 }
@@ -427,8 +315,6 @@ pool_enter(weft_pool *face, weft_fork_fn *fn, void *frame, int64_t until)
 
 const struct pool_kind thread_pool_kind = {
     .open = pool_open,
-    .reserve = pool_reserve,
-    .give_back = pool_give_back,
     .jobs = &pool_job_kind,
     .resize = resize,
     .count = pool_count,

@@ -15,7 +15,9 @@
 #define POOL_POOL_H
 
 #include "exec/exec.h"
+#include "exec/intake.h"
 #include "pool/deck.h"
+#include "worker/options_copy.h"
 
 enum {
     POOL_DECKS = 8192 /* members and guests, at most */
@@ -23,40 +25,31 @@ enum {
 
 struct thread_pool {
     weft_pool face;          /* first */
-    size_t backlog;          /* 0 = no bound */
     weft_duration idle_time; /* 0 = for ever */
     weft_task prepare;       /* no fn: none */
-    weft_worker_options worker;
-    char name[TEXT_NAME];
+    struct options_copy options;
 
-    struct lock lock;    /* of all that follows, up to `refusal` */
+    struct intake in;    /* its lock is also that of what follows */
     struct list ready;   /* jobs that wait for a member */
     struct list blocked; /* jobs that wait for a thread of their own */
     struct list idle;    /* decks, the last first to be woken */
     struct list spare;   /* decks that nobody uses */
-    size_t waiting;      /* jobs that were let in and have not begun */
-    size_t running, ending;
-    uint64_t succeeded, failed;
-    unsigned blocking; /* threads that run blocking jobs */
-    unsigned names;    /* given to threads */
-    unsigned threads;  /* that have not ended */
-    unsigned callers;  /* that wait for room */
-    bool closing;
-    char refusal[TEXT_MESSAGE]; /* read-only once `refuses` is set */
+    unsigned blocking;   /* threads that run blocking jobs */
+    unsigned names;      /* given to threads */
+    unsigned threads;    /* that have not ended */
+    int64_t pace;        /* ns a job takes, about */
+    struct timer timer;  /* for jobs that nobody was woken for */
+    bool looks;          /* it is set */
 
     _Atomic unsigned extra; /* members in place of those that cannot help */
     atomic_bool stopping;   /* close has given up waiting; with the list of the
                                runtime's jobs: who adds one looks here, who
                                sets this looks there */
     atomic_bool resting;    /* who has nothing to do ends */
-    _Atomic int refuses;    /* the status; 0 = nothing is refused */
     _Atomic uint64_t numbered; /* jobs */
     _Atomic unsigned members;  /* threads that serve the pool; +1 by anybody */
     _Atomic unsigned idle_count; /* of them, those in `idle`; under lock */
     _Atomic unsigned guests;
-    struct wait_word room;  /* changes when a waiting job begins */
-    struct wait_word quiet; /* changes when one has ended, while closing */
-    struct wait_word gone;  /* changes when a thread has ended, or a caller */
     _Atomic unsigned deck_count;
     struct deck *_Atomic decks[POOL_DECKS]; /* all that were ever made */
 };
@@ -88,8 +81,6 @@ pool_active(const struct thread_pool *pool)
 
 int pool_make(weft_pool **out, const struct pool_kind *of, weft_kind kind,
               const weft_pool_options *options);
-int pool_reserve(weft_pool *face, int64_t until);
-void pool_give_back(weft_pool *face);
 void pool_count(weft_pool *face, weft_pool_counts *out);
 int pool_close(weft_pool *face, int64_t until);
 void pool_rest(weft_pool *face);
@@ -133,6 +124,9 @@ weft_job *jobs_take(struct thread_pool *pool);
 
 /* Runs a job that was taken, in the calling thread, and ends it. */
 void jobs_run(struct thread_pool *pool, weft_job *job);
+
+/* In the service thread: wakes a member if jobs still wait. */
+void jobs_look(struct timer *timer);
 
 /* Asks all to stop. */
 void jobs_stop(struct thread_pool *pool);

@@ -16,21 +16,27 @@ begin(weft_job *job)
 
     if (!deck)
         return why_because(WEFT_ENOMEM, "cannot run a task");
+    lock_take(&pool->in.lock);
+    int status = intake_enter(&pool->in, job);
+
+    lock_give(&pool->in.lock);
+    if (status < 0) {
+        pool_give_deck(pool, deck);
+        return status;
+    }
     job->entered = true;
     self->deck = deck; /* the pool is what the task calls NULL */
     job_keep(job);
-    const int status = serial_kind.begin(job);
+    status = serial_kind.begin(job);
 
     self->deck = outer;
     pool_give_deck(pool, deck);
-    lock_take(&pool->lock);
-    if (job->outcome.status == WEFT_OK)
-        pool->succeeded++;
-    else
-        pool->failed++;
-    lock_give(&pool->lock);
+    lock_take(&pool->in.lock);
+    intake_leave(&pool->in);
+    intake_account(&pool->in, job);
+    lock_give(&pool->in.lock);
     job_drop(job);
-    pool_give_back(&pool->face); /* last: who closes the pool waits for it */
+    intake_ended(&pool->in); /* last: who closes the pool waits for it */
     return status;
 }
 
@@ -56,8 +62,6 @@ resize(weft_pool *pool, unsigned workers)
 
 const struct pool_kind serial_pool_kind = {
     .open = open_serial,
-    .reserve = pool_reserve,
-    .give_back = pool_give_back,
     .jobs = &jobs,
     .resize = resize,
     .count = pool_count,

@@ -223,7 +223,7 @@ accept_arrival(int end, struct arrival *arrival, weft_message *message)
     }
     if (header->flags & PACKET_IN_FILE)
         status =
-            os_file_read(arrival->fds[0], message->data, (size_t)header->size);
+            os_file_get(arrival->fds[0], 0, message->data, (size_t)header->size);
     return status < 0 ? why_system(status, "cannot receive")
                       : take(end, arrival, message);
 }

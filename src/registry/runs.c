@@ -113,7 +113,8 @@ lost_cpu(const struct os_switch *one)
     if (runs.cpus[one->cpu].tid == one->tid)
         complete(one->cpu, one->when, flags);
     else /* it had it when the watch began */
-        (void)put_run(one, runs.from, one->when, flags | RECORD_SINCE);
+        (void)put_run(one, one->when < runs.from ? one->when : runs.from,
+                      one->when, flags | RECORD_SINCE);
 }
 
 static void

@@ -200,6 +200,21 @@ self_rename(struct self *self, const char *name)
 }
 
 void
+self_show_task(struct self *self, const char *task)
+{
+    char *own = self->record.task;
+    const size_t room = sizeof self->record.task - 1;
+    const size_t length = text_cut(task, strlen(task), room);
+
+    if (strncmp(own, task, length) == 0 && own[length] == '\0')
+        return;
+    memcpy(own, task, length);
+    own[length] = '\0';
+    if (self->slot)
+        record_write(self->slot, &self->record, parent_pid_here);
+}
+
+void
 self_end(struct self *self)
 {
     if (self == &nobody)

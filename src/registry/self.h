@@ -26,6 +26,7 @@ struct self {
     int bell;               /* wait/bell.h: eventfd, -1 until first used */
     struct sentry *sentry;  /* wait/sentry.h; NULL until first used */
     struct weft_job *job;   /* that it runs; worker/ */
+    struct weft_job *jobs;  /* worker/job_memory.c */
     struct at_end *at_end;  /* worker/at_end.c */
     struct deck *deck;      /* pool/: its lanes, if it works for a pool */
     struct to_tell *ending; /* worker/on_end.c; NULL: it ends no job */
@@ -78,6 +79,10 @@ void self_take(struct self *self);
 
 /* Writes the name into record, slot and kernel. For the calling thread. */
 void self_rename(struct self *self, const char *name);
+
+/* Writes what the thread works at, "" = nothing else than its name says, into
+ * record and slot. For the calling thread. */
+void self_show_task(struct self *self, const char *task);
 
 /* Gives the slot back and forgets the calling thread's block; one that was made
  * by adoption is freed. Runs at the end of adopted threads by itself. */

@@ -16,9 +16,9 @@ enum {
 static void
 write_text(char *out, size_t room, const char *text)
 {
-    const size_t length = text_cut(text, strlen(text), room - 1);
+    struct text to = text_over(out, room);
 
-    memcpy(out, text, length);
+    text_add(&to, "%s", text);
 }
 
 static void

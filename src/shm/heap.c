@@ -273,7 +273,7 @@ heap_room(void)
 static int
 check_file(int fd, const void *base, struct heap_header *header)
 {
-    const int status = os_file_read(fd, header, sizeof *header);
+    const int status = os_file_get(fd, 0, header, sizeof *header);
 
     if (status < 0)
         return why_system(status, "cannot read the shared heap");

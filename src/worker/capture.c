@@ -85,12 +85,9 @@ close_end(int *end)
     *end = -1;
 }
 
-const char *
-capture_close(struct capture *capture)
+static const char *
+finish(struct capture *capture)
 {
-    (void)capture_read(capture);
-    close_end(&capture->from);
-    close_end(&capture->to);
     if (capture->seen > capture->room)
         straighten(capture);
     const size_t length =
@@ -101,6 +98,27 @@ capture_close(struct capture *capture)
             capture->bytes[i] = '?';
     capture->bytes[length] = '\0';
     return capture->bytes;
+}
+
+char *
+capture_take(struct capture *capture)
+{
+    (void)capture_read(capture);
+    if (capture->seen == 0)
+        return NULL;
+    char *text = strdup(finish(capture));
+
+    capture->seen = 0;
+    return text;
+}
+
+const char *
+capture_close(struct capture *capture)
+{
+    (void)capture_read(capture);
+    close_end(&capture->from);
+    close_end(&capture->to);
+    return finish(capture);
 }
 
 void

@@ -17,6 +17,10 @@ int capture_open(struct capture *capture, size_t room);
 /* Takes what has been printed; whether more may come. Never waits. */
 bool capture_read(struct capture *capture);
 
+/* What there is so far, as a copy to be freed, and begins anew; NULL: nothing,
+ * or no memory. */
+char *capture_take(struct capture *capture);
+
 /* Ends it; the text, printable, which stays until capture_free. */
 const char *capture_close(struct capture *capture);
 void capture_free(struct capture *capture);

@@ -15,7 +15,6 @@
 
 #include <weft/status.h>
 
-#include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -169,7 +168,8 @@ map_share(const struct wire_request *request, int fd)
     child.call.fixed = true;
     child.call.space = child.report->message;
     child.call.call = (weft_call){
-        .arg = request->arg_size ? child.control + WIRE_ARG_AT : NULL,
+        .arg = request->arg_size ? child.control + WIRE_ARG_AT
+                                 : (const void *)(uintptr_t)request->arg_at,
         .arg_size = request->arg_size,
         .result =
             request->result_size ? (char *)child.report + WIRE_RESULT_AT : NULL,
@@ -241,7 +241,8 @@ take_heap(const struct wire_request *request, int fd)
     else if (heap_base() != base)
         status = why_set(WEFT_ESTALE, "the zygote is older than the shared "
                                       "heap; call weft_init() again");
-    if (status == WEFT_ESTALE && request->heap == WEFT_HEAP_DEFAULT)
+    if (status == WEFT_ESTALE && request->heap == WEFT_HEAP_DEFAULT &&
+        !request->arg_at)
         heap_leave("the worker's zygote is older than the shared heap");
     else if (status < 0)
         refuse(status);
@@ -268,10 +269,7 @@ take_part(const struct wire_request *request)
 static void
 find_function(const struct wire_request *request)
 {
-    child.fn = image_find(&request->fn, request->method != WEFT_SPAWN);
-    if (!child.fn && request->fn.path[0] &&
-        dlopen(request->fn.path, RTLD_NOW | RTLD_LOCAL))
-        child.fn = image_find(&request->fn, false);
+    child.fn = image_load(&request->fn, request->method != WEFT_SPAWN);
     if (!child.fn)
         refuse(why_set(WEFT_ENOTINIMAGE,
                        "the function of '%s' is not in this program's image, "

@@ -88,5 +88,5 @@ crash_arm(struct wire_crash *crash, uint64_t limit, bool closed)
     if (armed.near < LEAST)
         armed.near = limit / 2 < LEAST ? limit / 2 : LEAST;
     armed.maps = closed ? os_maps_open() : -1;
-    armed.statm = closed && limit ? os_memory_open() : -1;
+    armed.statm = closed && limit ? os_memory_open(0) : -1;
 }

@@ -159,6 +159,16 @@ image_find(const struct image_ref *ref, bool copy)
     return (weft_fn *)(uintptr_t)search.found;
 }
 
+weft_fn *
+image_load(const struct image_ref *ref, bool copy)
+{
+    weft_fn *fn = image_find(ref, copy);
+
+    if (!fn && ref->path[0] && dlopen(ref->path, RTLD_NOW | RTLD_LOCAL))
+        fn = image_find(ref, false);
+    return fn;
+}
+
 const char *
 image_function_name(weft_fn *fn, char space[TEXT_NAME])
 {

@@ -37,6 +37,9 @@ void image_count(struct image_count *out);
  * loader's counts are the same the addresses are too. */
 weft_fn *image_find(const struct image_ref *ref, bool copy);
 
+/* The same; an object that is not loaded here is loaded now. */
+weft_fn *image_load(const struct image_ref *ref, bool copy);
+
 /* Its symbol if it has a dynamic one, else "module+0x1f20". */
 const char *image_function_name(weft_fn *fn, char space[TEXT_NAME]);
 

@@ -27,13 +27,13 @@ align(size_t size)
 
 /* Where a process's argument and result lie is the process's matter. */
 static bool
-has_own_memory(weft_kind kind)
+has_own_memory(const struct task_way *way)
 {
-    return kind == WEFT_PROCESS;
+    return way->kind == WEFT_PROCESS && !way->pool;
 }
 
 static void
-copy_task(weft_job *job, const weft_task *task)
+copy_task(weft_job *job, const struct task_way *way, const weft_task *task)
 {
     job->fn = task->fn;
     job->delay = task->delay;
@@ -42,12 +42,15 @@ copy_task(weft_job *job, const weft_task *task)
                                                      : 1 * WEFT_SECOND;
     job->daemon = task->daemon;
     job->blocking = task->blocking;
+    job->retries = task->retries;
     job->late = task->delay > 0 || task->after;
     job->scope = task->scope;
     job->after = task->after ? job_keep(task->after) : NULL;
     job->takes_result = !task->arg && task->arg_size == 0;
     job->parent = self_get()->record.tid;
-    if (!job->worker) /* a pool's workers have masks of their own */
+    if (way->mask)
+        job->mask = *way->mask;
+    else if (!job->worker) /* a pool's workers have masks of their own */
         os_signals_get(&job->mask);
 }
 
@@ -61,15 +64,40 @@ first_phase(weft_kind kind, const weft_task *task)
                              : JOB_READY;
 }
 
+/* What is as it is to begin with, also in memory that is used again. */
+static weft_job *
+make(size_t block, bool recycled)
+{
+    weft_job *job = calloc(1, sizeof *job + block);
+
+    if (!job)
+        return NULL;
+    job->memory.recycled = recycled;
+    job->timer.fire = job_timer;
+    list_init(&job->watches);
+    job->fd = -1;
+    return job;
+}
+
+static weft_job *
+make_or_recycle(const struct task_way *way, size_t block)
+{
+    if (!way->pool || block > JOB_BLOCK)
+        return make(block, false);
+    weft_job *job = job_memory_take();
+
+    return job ? job : make(JOB_BLOCK, true);
+}
+
 weft_job *
 job_new(const struct task_way *way, const weft_task *task, const char *name)
 {
     const weft_kind kind = way->kind;
-    const bool own = has_own_memory(kind);
+    const bool own = has_own_memory(way);
     const size_t arg = own ? 0 : align(task->arg_size);
     const size_t result = own ? 0 : align(task->result_size);
     const size_t length = strlen(name) + 1;
-    weft_job *job = calloc(1, sizeof *job + arg + result + length);
+    weft_job *job = make_or_recycle(way, arg + result + length);
 
     if (!job)
         return NULL;
@@ -78,19 +106,19 @@ job_new(const struct task_way *way, const weft_task *task, const char *name)
     atomic_init(&job->phase, first_phase(kind, task));
     stop_cell_init(&job->stop);
     list_init(&job->live);
-    list_init(&job->watches);
     list_init(&job->in_scope);
     list_init(&job->in_pool);
-    job->fd = -1;
     job->of = way->of;
     job->kind = kind;
     job->worker = way->pool;
-    job->timer.fire = job_timer;
-    copy_task(job, task);
+    job->reserved = way->reserved;
+    copy_task(job, way, task);
     job->result = job->block + arg;
     job->name = memcpy(job->block + arg + result, name, length);
     if (arg)
         memcpy(job->block, task->arg, task->arg_size);
+    if (result && job->memory.recycled)
+        memset(job->result, 0, result);
     job->call.call = (weft_call){
         .arg = task->arg_size ? job->block : task->arg,
         .arg_size = task->arg_size,
@@ -188,6 +216,8 @@ report_unobserved(weft_job *job)
 static void
 tell_watchers(weft_job *job)
 {
+    if (!atomic_load(&job->watched)) /* who comes now sees the end */
+        return;
     lock_take(&job->lock);
     list_foreach (at, &job->watches)
         watch_ring(list_entry(at, struct watch, link));
@@ -430,6 +460,7 @@ weft_fd(weft_job *job)
     lock_take(&job->lock);
     if (job->fd < 0) {
         job->fd = os_event_open();
+        atomic_store(&job->watched, true);
         if (job->fd >= 0 && job_has_ended(job))
             os_event_ring(job->fd);
     }
@@ -448,11 +479,19 @@ job_free(weft_job *job)
     if (job->fd >= 0)
         os_close(job->fd);
     free(job->text);
+    free(job->output);
     free(job->argument);
     free(job->call.owned);
     if (job->call.message != job->call.space)
         free(job->call.message);
-    free(job);
+    if (!job->memory.recycled) {
+        free(job);
+        return;
+    }
+    job->fd = -1;
+    job->text = job->output = job->argument = NULL;
+    job->died_in = NULL;
+    job_memory_give(job);
 }
 
 weft_job *

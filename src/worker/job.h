@@ -8,6 +8,7 @@
 #include "wait/lock.h"
 #include "wait/stop.h"
 #include "wait/wait.h"
+#include "worker/job_memory.h"
 #include "worker/service.h"
 
 #include <weft/job.h>
@@ -18,6 +19,7 @@
 #include <signal.h>
 
 struct task_way;
+struct seat;
 
 /* Reasons in a job's stop word. */
 enum job_stop {
@@ -57,6 +59,11 @@ struct job_kind {
     int (*kill)(weft_job *job, int signal);
     /* Waits for the end in a way of its own; NULL: on `ended`. */
     int (*wait)(weft_job *job, const struct wait_terms *terms);
+    /* Before the caller sleeps on a word that changes when the job ends: brings
+     * that about itself, if the waiting policy lets it spin, until the word is
+     * no longer `old`. 0, or what ends a wait. NULL: nothing to be done. */
+    int (*spin)(weft_job *job, const _Atomic uint32_t *word, uint32_t old,
+                const struct wait_terms *terms);
     /* In a worker that is about to wait for the job: runs it, or something that
      * it waits for. False: there is nothing that only waits to be run. May be
      * NULL. */
@@ -112,66 +119,76 @@ struct weft_job {
     _Atomic uint32_t phase;
     struct wait_word ended; /* 0, then 1 for good; release: pairs with the
                                acquire of whoever reads the outcome */
-    struct stop_cell stop;
     const struct job_kind *of;
+    weft_fn *fn;
+    void *worker;        /* the kind's: struct thread before it has begun,
+                            struct process, a pool */
+    struct list in_pool; /* that it waits in; under the pool's lock */
+
+    struct stop_cell stop;
+    struct lock lock;
     weft_kind kind;
     bool daemon;
-    atomic_bool seen;          /* somebody knows how it ended */
-    _Atomic unsigned attended; /* it is in the service's stack */
-    weft_job *next_attended;
-    struct list live; /* runtime's list; under its lock */
-    struct timer timer;
     bool timed;         /* the timer was used */
     bool killed_for_it; /* it died of what a stop request led to */
     bool was_killed;    /* weft_kill sent it SIGKILL; under lock */
-
-    struct lock lock;
-    struct list watches; /* under lock */
-
-    _Atomic(struct on_end *) on_end; /* worker/on_end.c */
-    struct on_end *to_call;          /* by who ends it */
-    weft_job *next_to_tell;          /* in the ending thread's queue */
+    bool takes_result;  /* of `after`, as its argument */
+    bool blocking;      /* of the task */
+    bool late;        /* it comes to the pool some time after its submission */
+    bool entered;     /* it was given to the pool's workers */
+    bool reserved;    /* it had a place there before */
+    atomic_bool seen; /* somebody knows how it ended */
     atomic_bool untold; /* the service thread is to call what is to be called */
+    atomic_bool watched; /* before its end somebody wanted to be told: there is
+                            a watch or a descriptor */
+    _Atomic unsigned attended; /* it is in the service's stack */
+    struct list live;          /* runtime's list; under its lock */
+
+    _Atomic(struct on_end *) on_end;     /* worker/on_end.c */
+    struct on_end *to_call;              /* by who ends it */
+    weft_job *next_to_tell;              /* in the ending thread's queue */
     _Atomic(const struct self *) teller; /* who calls it */
 
-    weft_job *after; /* a reference until it begins; NULL = none */
-    struct on_end follow;
-    bool takes_result; /* of `after`, as its argument */
-    int64_t due;       /* written before DUE, read in it */
-    char *argument;    /* that it took */
-
-    int fd;     /* under lock; -1 until asked for */
-    char *text; /* under lock; NULL until asked for */
-
     /* A pool's, under its lock. */
-    struct list in_pool; /* that it waits in */
-    uint64_t number;     /* in the pool, from 1 */
-    uint64_t submitter;  /* the number of the job that submitted it; 0 = none */
-    bool blocking;       /* of the task */
-    bool late;    /* it comes to the pool some time after its submission */
-    bool entered; /* it was given to the pool's workers */
+    uint64_t number;    /* in the pool, from 1 */
+    uint64_t submitter; /* the number of the job that submitted it; 0 = none */
+    unsigned retries;   /* left: after a worker's death */
+    unsigned function;  /* its number in the pool */
+    struct seat *seat;  /* the worker that has it; changed under lock too */
 
     weft_scope *scope; /* NULL = none */
     struct list in_scope;
 
     /* Read-only after the start. */
-    weft_fn *fn;
     const char *name;
+    weft_job *after; /* a reference until it begins; NULL = none */
     weft_duration delay, timeout, grace;
     int parent; /* tid of who started it */
-    sigset_t mask;
 
     /* The worker's while it runs; read-only after the end. */
+    _Atomic int tid;       /* of its worker; 0 before */
+    _Atomic unsigned slot; /* the worker's; 0 = none */
+    _Atomic int64_t begun;
+    weft_job *outer; /* while it runs: the job around it in its thread */
+    char *result;    /* result_size bytes within the block, or the kind's */
     struct job_call call;
     weft_outcome outcome;
     struct recorded recorded;
-    _Atomic int64_t begun;
-    _Atomic int tid;       /* of its worker; 0 before */
-    _Atomic unsigned slot; /* the worker's; 0 = none */
-    weft_job *outer;       /* while it runs: the job around it in its thread */
-    void *worker;          /* the kind's: struct thread before it has begun,
-                              struct process, a pool */
-    char *result; /* result_size bytes within the block, or the kind's */
+
+    /* From here on nothing is written for a job that needs none of it: memory
+     * that is used again comes with all of this as it is to begin with. */
+    struct job_memory memory;
+    weft_job *next_attended;
+    struct timer timer;
+    struct list watches; /* under lock */
+    int fd;              /* under lock; -1 until asked for */
+    char *text;          /* under lock; NULL until asked for */
+    char *output;        /* that is the job's own */
+    char *argument;      /* that it took */
+    weft_job *died_in;   /* the worker that died of it, a reference */
+    struct on_end follow;
+    int64_t due; /* written before DUE, read in it */
+    sigset_t mask;
     _Alignas(16) char block[]; /* argument, result, name */
 };
 
@@ -198,6 +215,11 @@ job_has_ended(const weft_job *job)
 {
     return atomic_load_explicit(&job->ended.value, memory_order_acquire) != 0;
 }
+
+/* What is written for every job. */
+enum {
+    JOB_HOT = offsetof(struct weft_job, memory)
+};
 
 /* A job with one reference, copying what the task holds. NULL: no memory. */
 weft_job *job_new(const struct task_way *way, const weft_task *task,

@@ -51,7 +51,7 @@ is_dying(const struct process_slots *slots, int pid)
 static bool
 read_worker(const weft_job *job, weft_worker *out)
 {
-    const bool process = job->kind == WEFT_PROCESS;
+    const bool process = job->of == &process_kind;
     const struct process_slots slots =
         process ? process_slots((weft_job *)(uintptr_t)job)
                 : (struct process_slots){0, 0};
@@ -186,7 +186,7 @@ add_process(weft_job *job, void *context)
 {
     struct processes *list = context;
 
-    if (job->kind != WEFT_PROCESS || job_has_ended(job) ||
+    if (job->of != &process_kind || job_has_ended(job) ||
         atomic_load(&job->phase) != JOB_BEGUN)
         return;
     if (list->count < list->max)

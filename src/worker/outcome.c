@@ -41,10 +41,15 @@ outcome_keep_message(struct job_call *call, const char *message)
     text_clean(call->message);
 }
 
-/* "process Crash (pid 831)" */
+/* "process Crash (pid 831)", "task decode in process decoder-1 (pid 831)" */
 static void
 add_worker(struct text *text, const weft_job *job)
 {
+    if (job->died_in) {
+        text_add(text, "task %s in process %s (pid %d)", job->name,
+                 job->died_in->name, job->outcome.pid);
+        return;
+    }
     text_add(text, "%s %s", outcome_kind_word(job->kind), job->name);
     if (job->kind == WEFT_PROCESS && job->outcome.pid)
         text_add(text, " (pid %d)", job->outcome.pid);
@@ -129,7 +134,7 @@ const weft_outcome *
 weft_outcome_of(weft_job *job)
 {
     enum {
-        SIZE = TEXT_MESSAGE + TEXT_NAME + 64
+        SIZE = TEXT_MESSAGE + 2 * TEXT_NAME + 64
     };
 
     if (!job || !job_has_ended(job))

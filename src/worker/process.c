@@ -335,6 +335,19 @@ process_output(weft_job *job)
     lock_give(&job->lock);
 }
 
+char *
+process_take_output(weft_job *job)
+{
+    struct process *process = process_of(job);
+
+    lock_take(&job->lock);
+    char *text =
+        process->capture.bytes ? capture_take(&process->capture) : NULL;
+
+    lock_give(&job->lock);
+    return text;
+}
+
 /* Looks at the pidfd in the service's place. */
 static int
 process_wait(weft_job *job, const struct wait_terms *terms)

@@ -1,5 +1,6 @@
 /* Whether a process can be what a task asks for; nothing is made yet. */
 #include "base/why.h"
+#include "shm/heap.h"
 #include "worker/process.h"
 #include "worker/spawn.h"
 #include "worker/wire.h"
@@ -129,10 +130,14 @@ process_check(const weft_task *task)
 {
     const weft_worker_options *options = task->worker;
 
-    if (task->arg && task->arg_size == 0)
+    if (task->arg && task->arg_size == 0 && !heap_holds(task->arg))
         return why_set(WEFT_ENOTSUP,
                        "task.arg is a bare pointer (arg_size 0), which means "
-                       "nothing in another process");
+                       "nothing in another process but in the shared heap");
+    if (task->arg && task->arg_size == 0 && options &&
+        options->heap == WEFT_HEAP_NONE)
+        return why_set(WEFT_ENOTSUP, "task.arg points into the shared heap, "
+                                     "which worker.heap leaves out");
     if (!options)
         return 0;
     const int status = check_options(options);

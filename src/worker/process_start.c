@@ -59,6 +59,15 @@ choose_method(struct process *process)
     return status;
 }
 
+int
+process_can_start(weft_method method)
+{
+    struct process process = {.method = method};
+
+    (void)heap_open(0); /* before the zygote */
+    return choose_method(&process);
+}
+
 /* --- memory */
 
 enum {
@@ -170,6 +179,7 @@ fill_request(struct process *process, const weft_job *job,
     request->parent_pid = os_process_id();
     request->parent_tid = job->parent;
     request->arg_size = task->arg_size;
+    request->arg_at = task->arg_size ? 0 : (uintptr_t)task->arg;
     request->result_size = task->result_size;
     request->mask = job->mask;
     text_add(&name, "%s", job->name);
@@ -196,7 +206,7 @@ note_heap(struct process *process, const weft_worker_options *options)
     if (status < 0)
         return status;
     request->heap = options ? options->heap : WEFT_HEAP_DEFAULT;
-    request->confirm = request->confirm || wanted;
+    request->confirm = request->confirm || wanted || request->arg_at;
     if (request->heap != WEFT_HEAP_NONE && here)
         request->heap_at = (uintptr_t)heap_base();
     return here || !wanted

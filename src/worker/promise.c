@@ -58,7 +58,7 @@ weft_promise(weft_job **out, const char *name)
     if (status < 0)
         return status;
     weft_job *promise =
-        job_new(&(struct task_way){WEFT_PROMISE, &promise_kind, NULL},
+        job_new(&(struct task_way){.kind = WEFT_PROMISE, .of = &promise_kind},
                 &(weft_task){0}, name ? name : "promise");
 
     if (!promise)

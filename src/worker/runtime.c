@@ -19,6 +19,7 @@
 #include "worker/zygote.h"
 
 #include <weft/status.h>
+#include <weft/trace.h>
 
 #include <limits.h>
 #include <stdio.h>
@@ -52,6 +53,7 @@ static void
 thread_ends(struct self *self)
 {
     at_end_run(self);
+    job_memory_leave(self);
     recover_self(self);
     sentry_end(self);
     certificate_end(self);
@@ -73,6 +75,8 @@ static void
 main_ends(void)
 {
     runtime_close(false);
+    if (recorder_has_thread())
+        weft_trace_stop();
 }
 
 __attribute__((constructor)) static void
@@ -340,6 +344,7 @@ runtime_close(bool for_good)
     lock_give(&runtime.lock);
     if (empty)
         service_stop();
+    job_memory_free();
 }
 
 int

@@ -31,6 +31,7 @@ struct weft_scope {
     atomic_bool ask; /* the running ones have yet to be asked to stop */
     bool keep_going;
     bool labelled;
+    atomic_bool spins; /* it has had jobs whose end a waiter can bring about */
 };
 
 static void
@@ -90,6 +91,8 @@ scope_add(weft_scope *scope, weft_job *job)
     } else {
         list_append(&scope->running, &weft_retain(job)->in_scope);
         scope->count++;
+        if (job->of->spin)
+            atomic_store(&scope->spins, true);
     }
     unlock(scope);
     return status < 0
@@ -149,31 +152,51 @@ scope_ended(weft_scope *scope, weft_job *job)
     atomic_fetch_sub(&scope->ending, 1);
 }
 
-/* A worker of a pool runs what the scope waits for, if it only waits to be run.
- * False: nothing does. */
+/* The first job, with a reference, that the caller can do something for: run
+ * it, as a worker of a pool, or bring about its end while it spins. */
+static weft_job *
+find(weft_scope *scope, bool to_help)
+{
+    weft_job *found = NULL;
+
+    lock_take(&scope->lock);
+    list_foreach (at, &scope->running) {
+        weft_job *job = list_entry(at, weft_job, in_scope);
+
+        if (to_help ? job->of->help && job_only_waits(job)
+                    : job->of->spin != NULL) {
+            found = job_keep(job);
+            break;
+        }
+    }
+    unlock(scope);
+    return found;
+}
+
 static bool
 help(weft_scope *scope)
 {
-    weft_job *job = NULL;
-    bool helped = false;
+    weft_job *job = self_get()->deck ? find(scope, true) : NULL;
 
-    if (!self_get()->deck)
+    if (!job)
         return false;
-    lock_take(&scope->lock);
-    list_foreach (at, &scope->running) {
-        job = list_entry(at, weft_job, in_scope);
-        if (job->of->help && job_only_waits(job))
-            break;
-        job = NULL;
-    }
-    if (job)
-        job_keep(job);
-    unlock(scope);
-    if (job) {
-        helped = job->of->help(job);
-        job_drop(job);
-    }
+    const bool helped = job->of->help(job);
+
+    job_drop(job);
     return helped;
+}
+
+static int
+spin(weft_scope *scope, uint32_t seen, const struct wait_terms *terms)
+{
+    weft_job *job = atomic_load(&scope->spins) ? find(scope, false) : NULL;
+
+    if (!job)
+        return 0;
+    const int status = job->of->spin(job, &scope->change.value, seen, terms);
+
+    job_drop(job);
+    return status;
 }
 
 static int
@@ -186,7 +209,9 @@ wait_for_change(weft_scope *scope, uint32_t seen, int64_t until, bool stubborn)
 
     if (until > os_now() && help(scope))
         return 0;
-    return wait_while(&scope->change, seen, &terms);
+    const int status = spin(scope, seen, &terms);
+
+    return status < 0 ? status : wait_while(&scope->change, seen, &terms);
 }
 
 static void

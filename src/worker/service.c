@@ -42,8 +42,8 @@ static struct {
 } service = {.watch = -1, .clock = -1, .bell = -1};
 
 /* What an event belongs to: one of these, or a job. */
-static _Alignas(2) char clock_tag;
-static _Alignas(2) char bell_tag;
+static _Alignas(4) char clock_tag;
+static _Alignas(4) char bell_tag;
 
 /* --- timers: a binary heap */
 
@@ -147,8 +147,14 @@ timer_cancel(struct timer *timer)
     lock_give(&service.timers);
 }
 
-/* Fires what is due. A job whose timer is taken here keeps its life through the
- * reference that is added under the lock: job_end cancels under it too. */
+/* A job whose timer is taken keeps its life through the reference that is added
+ * under the lock: job_end cancels under it too. */
+static weft_job *
+job_of(struct timer *timer)
+{
+    return timer->alone ? NULL : job_keep(list_entry(timer, weft_job, timer));
+}
+
 static void
 fire_due(void)
 {
@@ -163,11 +169,12 @@ fire_due(void)
             return;
         }
         heap_remove(due);
-        weft_job *job = job_keep(list_entry(due, weft_job, timer));
+        weft_job *job = job_of(due);
 
         lock_give(&service.timers);
         due->fire(due);
-        job_drop(job);
+        if (job)
+            job_drop(job);
     }
 }
 
@@ -188,17 +195,32 @@ attend_all(void)
     }
 }
 
-/* A job's output is told from its end by the lowest bit of the pointer. */
+/* A job's output and a source are told from a job's end by the lowest bits of
+ * the pointer. */
+enum tag {
+    TAG_OUTPUT = 1,
+    TAG_SOURCE = 2,
+    TAGS = 3
+};
+
 static void *
-tag_output(struct weft_job *job)
+tagged(void *pointer, enum tag tag)
 {
-    return (char *)job + 1;
+    return (char *)pointer + tag;
 }
 
-static bool
-is_output(const void *context)
+static void
+handle_tagged(char *context, unsigned tag)
 {
-    return (uintptr_t)context & 1;
+    void *pointer = context - tag;
+
+    if (tag == TAG_OUTPUT) {
+        process_output(pointer);
+    } else {
+        struct service_source *source = pointer;
+
+        source->ready(source);
+    }
 }
 
 static void
@@ -208,8 +230,8 @@ handle(void *context)
         fire_due();
     else if (context == &bell_tag)
         os_event_clear(service.bell);
-    else if (is_output(context))
-        process_output((weft_job *)(void *)((char *)context - 1));
+    else if ((uintptr_t)context & TAGS)
+        handle_tagged(context, (uintptr_t)context & TAGS);
     else
         process_ready(context);
 }
@@ -390,7 +412,7 @@ service_unwatch(int fd, struct weft_job *job)
 int
 service_watch_output(int fd, struct weft_job *job)
 {
-    const int status = os_watch_add(service.watch, fd, tag_output(job));
+    const int status = os_watch_add(service.watch, fd, tagged(job, TAG_OUTPUT));
 
     return status < 0 ? why_system(status, "cannot watch a process's output")
                       : 0;
@@ -398,6 +420,21 @@ service_watch_output(int fd, struct weft_job *job)
 
 void
 service_unwatch_output(int fd)
+{
+    (void)os_watch_remove(service.watch, fd);
+}
+
+int
+service_watch_source(int fd, struct service_source *source)
+{
+    const int status =
+        os_watch_add(service.watch, fd, tagged(source, TAG_SOURCE));
+
+    return status < 0 ? why_system(status, "cannot watch a descriptor") : 0;
+}
+
+void
+service_unwatch_source(int fd)
 {
     (void)os_watch_remove(service.watch, fd);
 }

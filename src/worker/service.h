@@ -42,14 +42,26 @@ void service_unwatch(int fd, struct weft_job *job);
 int service_watch_output(int fd, struct weft_job *job);
 void service_unwatch_output(int fd);
 
+/* Has `ready` called while the descriptor is readable, until it is unwatched;
+ * the service may just be about to call it. The source must stay until a
+ * service_call that comes after has returned. */
+struct service_source {
+    void (*ready)(struct service_source *source);
+};
+
+int service_watch_source(int fd, struct service_source *source);
+void service_unwatch_source(int fd);
+
 /* Runs fn(context) in the service thread, for what has to be done by a thread
  * that stays, and waits until it is done. From any thread. */
 void service_call(void (*fn)(void *context), void *context);
 
-/* A moment at which `fire` is called in the service thread. */
+/* A moment at which `fire` is called in the service thread. One that is `alone`
+ * is part of no job: it must stay as a source must. */
 struct timer {
     int64_t at;
     size_t place; /* in the heap, from 1; 0 = not set */
+    bool alone;
     void (*fire)(struct timer *timer);
 };
 

@@ -18,12 +18,6 @@
 #include <string.h>
 
 static int
-refuse(const char *field)
-{
-    return why_set(WEFT_ENOTSUP, "%s is not built yet", field);
-}
-
-static int
 check_values(const weft_task *task)
 {
     const char *fault = task->name ? text_name_fault(task->name) : NULL;
@@ -47,10 +41,10 @@ check_values(const weft_task *task)
 }
 
 static int
-check_kind(weft_kind kind, const weft_task *task)
+check_kind(weft_kind kind, const weft_task *task, bool pool)
 {
-    if (task->retries && kind == WEFT_PROCESS)
-        return refuse("task.retries");
+    if (task->retries && kind == WEFT_PROCESS && !pool)
+        return why_set(WEFT_ENOTSUP, "task.retries is for pools");
     switch (kind) {
     case WEFT_THREAD:
         return thread_check(task);
@@ -77,7 +71,7 @@ task_check(weft_kind kind, const weft_task *task, bool pool)
                                     "workers are made by its own options");
     if (status == 0)
         status = options_check(task->worker);
-    return status == 0 ? check_kind(kind, task) : status;
+    return status == 0 ? check_kind(kind, task, pool) : status;
 }
 
 static int
@@ -171,6 +165,7 @@ weft_start(weft_job **out, weft_kind kind, const weft_task *task)
 
     return status < 0
                ? status
-               : task_launch(out, &(struct task_way){kind, kind_of(kind), NULL},
-                             task);
+               : task_launch(
+                     out, &(struct task_way){.kind = kind, .of = kind_of(kind)},
+                     task);
 }

@@ -8,7 +8,9 @@
 struct task_way {
     weft_kind kind;
     const struct job_kind *of;
-    void *pool; /* NULL: a worker of its own */
+    void *pool;           /* NULL: a worker of its own */
+    bool reserved;        /* it has a place there */
+    const sigset_t *mask; /* the worker's; NULL: the caller's */
 };
 
 /* Whether such a worker, or one of a pool of such workers, can run it. */

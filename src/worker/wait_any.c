@@ -29,6 +29,7 @@ job_watch(void *object, struct watch *watch)
 
     lock_take(&job->lock);
     list_append(&job->watches, &watch->link);
+    atomic_store(&job->watched, true); /* then he looks at the end */
     lock_give(&job->lock);
 }
 

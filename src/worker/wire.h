@@ -48,6 +48,7 @@ struct wire_request {
     int32_t nice;
     uint64_t memory; /* 0: no limit of its own */
     int64_t cpu_time;
+    uint64_t arg_at; /* in the shared heap, if it has no bytes; 0 = none */
     uint64_t arg_size, environment_size, writable_size;
     uint64_t result_size, result_room;
     uint64_t stack_size; /* 0 = the main thread's */

@@ -62,12 +62,12 @@ START_TEST(a_frozen_file_never_changes)
     ck_assert_int_eq(os_memfd_frozen_size(fd), 7);
     ck_assert_int_eq(write(fd, "x", 1), -1);
     ck_assert_int_eq(ftruncate(fd, 3), -1);
-    ck_assert_int_eq(os_file_read(fd, got, 7), 0);
+    ck_assert_int_eq(os_file_get(fd, 0, got, 7), 0);
     ck_assert_str_eq(got, "frozen");
-    ck_assert_int_eq(os_file_read(fd, got, 8), -EIO);
+    ck_assert_int_eq(os_file_get(fd, 0, got, 8), -EIO);
     ck_assert_int_eq(os_memfd_frozen_size(make_file()), -EBADMSG);
     ck_assert_int_eq(os_memfd_frozen_size(0), -EBADMSG);
-    ck_assert_int_eq(os_file_read(9999, got, 1), -EBADF);
+    ck_assert_int_eq(os_file_get(9999, 0, got, 1), -EBADF);
 }
 
 END_TEST

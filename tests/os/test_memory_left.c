@@ -102,7 +102,7 @@ START_TEST(private_memory_is_counted)
         SIZE = 64 << 20
     };
 
-    const int statm = os_memory_open();
+    const int statm = os_memory_open(0);
     const uint64_t before = os_memory_private(-1);
 
     ck_assert_int_gt(statm, 2);

@@ -39,7 +39,10 @@ static const struct {
     const char *word;
 } wrong[] = {
     {(weft_kind)9, {.workers = 1}, WEFT_EINVAL, "kind 9"},
-    {WEFT_PROCESS, {.workers = 1}, WEFT_ENOTSUP, "not built yet"},
+    {WEFT_PROCESS,
+     {.worker = {.method = WEFT_FORK}},
+     WEFT_ENOTSUP,
+     "WEFT_FORK"},
     {WEFT_CLUSTER, {.workers = 1}, WEFT_ENOTSUP, "not built yet"},
     {WEFT_THREAD, {.workers = 5000}, WEFT_EINVAL, "5000"},
     {WEFT_THREAD, {.name = ""}, WEFT_EINVAL, "name"},

@@ -137,7 +137,10 @@ FAILS(os_pair_check, (int fd), (fd), -EPERM)
 FAILS(os_pair_lock, (int end), (end), -ENOLCK, -EAGAIN)
 FAILS(os_memfd_frozen, (const char *name, const void *data, size_t size),
       (name, data, size), -EMFILE, -ENOMEM, -ENOSPC)
-FAILS(os_file_read, (int fd, void *out, size_t size), (fd, out, size), -EIO)
+FAILS(os_file_get, (int fd, size_t offset, void *out, size_t size),
+      (fd, offset, out, size), -EIO)
+FAILS(os_file_put, (int fd, size_t offset, const void *data, size_t size),
+      (fd, offset, data, size), -ENOSPC)
 FAILS(os_open_null, (void), (), -EMFILE, -ENOENT)
 FAILS(os_open_directory, (const char *path), (path), -EMFILE, -EACCES)
 FAILS(os_copy_fd, (int fd, int lowest), (fd, lowest), -EMFILE)

@@ -59,7 +59,7 @@ note(struct timer *timer)
 static weft_job *
 job_with_timer(void)
 {
-    weft_job *job = job_new(&(struct task_way){WEFT_THREAD, &thread_kind, NULL},
+    weft_job *job = job_new(&(struct task_way){.kind = WEFT_THREAD, .of = &thread_kind},
                             &(weft_task){.fn = do_nothing}, "with a timer");
 
     ck_assert_ptr_nonnull(job);

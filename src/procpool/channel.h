@@ -1,0 +1,169 @@
+/* What a worker of a process pool and its parent share: a file in memory for
+ * each worker, which no other worker has.
+ *
+ *   part        written by    how
+ *   door        both          mapped; with the next all that a task can
+ *                             scribble over
+ *   fresh       the worker    mapped: answers that nothing has begun after
+ *   answers     the worker    pwrite(2) only; the parent maps them
+ *   desk        the parent    mapped; the worker maps it read-only
+ *   functions   the parent    the same
+ *   argument    the parent    the same, as far as CHANNEL_WINDOW
+ *   result      the worker    pwrite(2) only; the parent reads it with pread(2)
+ *
+ * An answer is out of reach of every later task, however wildly that writes:
+ * before the worker takes a task it puts those into `answers` that were not
+ * collected yet. The parent copies a fresh one, and believes the copy if the
+ * next task's claim then still says that it was not begun; else the answer is
+ * in `answers`. What was put there is never asked of who collects at once.
+ *
+ * The parent keeps what it has offered in memory of its own, and
+ * believes an answer no more than its sizes allow.
+ *
+ * Tasks are numbered from 1, and run in that order. A task's claim lies in the
+ * door at its number modulo CHANNEL_TASKS:
+ *
+ *   before            after         who                order
+ *   an older number   n OFFERED     the parent         release, after
+ * desk.tasks n OFFERED         n TAKEN       the worker, CAS    acquire; then
+ * it runs n n OFFERED         n RETRACTED   the parent, CAS    then n runs
+ * elsewhere, or never n RETRACTED       n OFFERED     the parent another task;
+ * release n RETRACTED, or newer: the worker goes on to n + 1
+ *
+ * So exactly one of the two has a task, and one that is OFFERED when its worker
+ * dies was never begun. The parent takes anything else but OFFERED for begun.
+ *
+ * Who posts and who sleeps: the worker counts `done` after its answer and then
+ * reads desk.visitors; the parent's collector changes visitors and then reads
+ * `done`. Both sequentially consistent: either the collector sees the answer or
+ * the worker rings. */
+#ifndef PROCPOOL_CHANNEL_H
+#define PROCPOOL_CHANNEL_H
+
+#include "os/os.h"
+#include "wait/wait.h"
+#include "worker/image.h"
+
+enum {
+    CHANNEL_TASKS = 32, /* offered to a worker at a time */
+    CHANNEL_FUNCTIONS = 64,
+    CHANNEL_INLINE = 320,        /* bytes of an argument on the desk */
+    CHANNEL_BYTES = 1024,        /* of a result or message in an answer */
+    CHANNEL_LABEL = 64,          /* of a task's name that is shown */
+    CHANNEL_WINDOW = 1024 * 1024 /* bytes of an argument that are mapped */
+};
+
+_Static_assert((int)CHANNEL_BYTES >= (int)TEXT_MESSAGE, "a message fits");
+
+enum channel_claim {
+    CHANNEL_OFFERED,
+    CHANNEL_TAKEN,
+    CHANNEL_RETRACTED
+};
+
+static inline uint32_t
+channel_claim(uint32_t number, enum channel_claim state)
+{
+    return number << 2 | state;
+}
+
+static inline unsigned
+channel_place(uint32_t number)
+{
+    return number % CHANNEL_TASKS;
+}
+
+/* Why a worker leaves in a hurry. */
+enum channel_trouble {
+    CHANNEL_CLOSED = 0x636c6f73 /* a task has closed its descriptors */
+};
+
+struct channel_door {
+    struct wait_word offers; /* changes with every offer: what an idle worker
+                                sleeps on */
+    _Alignas(64) _Atomic uint32_t done; /* answers given: a hint */
+    _Atomic uint32_t trouble;           /* enum channel_trouble: a hint */
+    _Alignas(64) _Atomic uint32_t claims[CHANNEL_TASKS];
+};
+
+struct channel_task {
+    _Atomic uint32_t stop; /* 0, or enum job_stop; woken as a futex */
+    uint32_t function;     /* its number */
+    uint32_t attempt;
+    uint32_t room; /* bytes of its result that there are to begin with:
+                      result_size */
+    uint64_t arg_at; /* in the shared heap, if it has no bytes; 0 = none */
+    uint64_t arg_size, result_size;
+    char label[CHANNEL_LABEL];
+    _Alignas(16) char arg[CHANNEL_INLINE];
+};
+
+struct channel_desk {
+    _Atomic uint32_t visitors;  /* that collect without being rung for */
+    _Atomic uint32_t fetched;   /* large results, in all; a futex's value */
+    _Atomic uint32_t collected; /* number of the last answer that was */
+    _Alignas(64) struct channel_task tasks[CHANNEL_TASKS];
+};
+
+struct channel_function {
+    uint32_t number;
+    struct image_ref ref;
+};
+
+enum channel_end {
+    CHANNEL_RETURNED = 1,
+    CHANNEL_NEVER_BEGAN, /* it was asked to stop before */
+    CHANNEL_LOST         /* its function or result could not be had */
+};
+
+struct channel_answer {
+    _Atomic uint32_t number; /* the task's */
+    uint32_t end;            /* enum channel_end */
+    int32_t code;
+    uint32_t message_size; /* in `bytes`; then there is no result */
+    uint64_t result_size;  /* in `bytes` if it fits */
+    int64_t wall, cpu;
+    char bytes[CHANNEL_BYTES];
+};
+
+/* One more answer, for the preparation. */
+enum {
+    CHANNEL_PREPARED = CHANNEL_TASKS,
+    CHANNEL_ANSWERS
+};
+
+#define CHANNEL_PAGES(size) (((int)(size) + OS_PAGE - 1) / OS_PAGE * OS_PAGE)
+
+enum {
+    CHANNEL_DOOR_AT = 0,
+    CHANNEL_FRESH_AT = OS_PAGE,
+    CHANNEL_ANSWERS_AT =
+        CHANNEL_FRESH_AT +
+        CHANNEL_PAGES(CHANNEL_TASKS * sizeof(struct channel_answer)),
+    CHANNEL_DESK_AT =
+        CHANNEL_ANSWERS_AT +
+        CHANNEL_PAGES(CHANNEL_ANSWERS * sizeof(struct channel_answer)),
+    CHANNEL_FUNCTIONS_AT =
+        CHANNEL_DESK_AT + CHANNEL_PAGES(sizeof(struct channel_desk)),
+    CHANNEL_ARGUMENT_AT =
+        CHANNEL_FUNCTIONS_AT +
+        CHANNEL_PAGES(CHANNEL_FUNCTIONS * sizeof(struct channel_function)),
+    CHANNEL_MAPPED = CHANNEL_ARGUMENT_AT + CHANNEL_WINDOW /* by the parent */
+};
+
+_Static_assert(sizeof(struct channel_door) <= OS_PAGE, "it fits");
+
+/* Bytes into the file; `room` bytes are kept for argument and result each. */
+static inline size_t
+channel_result_at(size_t room)
+{
+    return CHANNEL_ARGUMENT_AT + room;
+}
+
+static inline size_t
+channel_answer_at(unsigned place)
+{
+    return CHANNEL_ANSWERS_AT + place * sizeof(struct channel_answer);
+}
+
+#endif

@@ -1,0 +1,332 @@
+/* What comes out of a channel. Whoever is asked for more than the answer's
+ * inline bytes takes them without the lock; meanwhile nobody else collects from
+ * that worker. */
+#include "base/why.h"
+#include "os/os.h"
+#include "procpool/procpool.h"
+#include "worker/outcome.h"
+#include "worker/process.h"
+
+#include <weft/status.h>
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SMOOTH = 8 /* tasks that the pace is an average of */
+};
+
+void
+collect_one(struct process_pool *pool, weft_job *job, struct list *ended)
+{
+    intake_account(&pool->in, job);
+    lock_take(&job->lock);
+    job->seat = NULL;
+    lock_give(&job->lock);
+    list_append(ended, &job->in_pool);
+}
+
+void
+collect_end(struct process_pool *pool, struct list *ended)
+{
+    struct list *at;
+
+    while ((at = list_pop(ended))) {
+        job_end(list_entry(at, weft_job, in_pool));
+        intake_ended(&pool->in);
+    }
+}
+
+/* --- one answer, which is not to be trusted */
+
+static void
+fail(weft_job *job, int code, const char *message)
+{
+    job_returned(job, code ? code : WEFT_EFAILED);
+    outcome_keep_message(&job->call, message);
+}
+
+static void
+take_message(weft_job *job, const struct channel_answer *answer)
+{
+    char message[TEXT_MESSAGE];
+    size_t size = answer->message_size;
+
+    if (size > sizeof message - 1)
+        size = sizeof message - 1;
+    memcpy(message, answer->bytes, size);
+    message[size] = '\0';
+    if (*message)
+        outcome_keep_message(&job->call, message);
+}
+
+/* Memory for it: the job's own, or as much as is needed. */
+static char *
+room_for(weft_job *job, size_t size)
+{
+    if (size > job->call.room) {
+        job->call.owned = os_memory_is_left(size) ? malloc(size) : NULL;
+        return job->call.owned;
+    }
+    return job->result;
+}
+
+static void
+take_result(const struct seat *seat, weft_job *job, size_t size,
+            const char *bytes)
+{
+    char *to = size <= seat->room ? room_for(job, size) : NULL;
+
+    if (!to)
+        fail(job, WEFT_ENOMEM, "there is no memory for its result");
+    else if (bytes)
+        memcpy(to, bytes, size);
+    else if (os_file_get(seat->file, channel_result_at(seat->room), to, size) <
+             0)
+        fail(job, WEFT_EFAILED, "its result could not be read");
+    job->call.call.result_size = size;
+}
+
+/* A large result's place is free again, and its memory given back. */
+static void
+fetched(struct seat *seat, size_t size)
+{
+    _Atomic uint32_t *word = &seat_desk(seat)->fetched;
+
+    if (size > CHANNEL_WINDOW && size <= seat->room)
+        (void)os_file_punch(seat->file, channel_result_at(seat->room), size);
+    atomic_fetch_add(word, 1);
+    os_futex_wake(word, 1, true);
+}
+
+static void
+take_large(struct seat *seat, weft_job *job, size_t size)
+{
+    struct process_pool *pool = seat->pool;
+
+    seat->collecting = true;
+    lock_give(&pool->in.lock);
+    take_result(seat, job, size, NULL);
+    fetched(seat, size);
+    lock_take(&pool->in.lock);
+    seat->collecting = false;
+}
+
+static void
+note_pace(struct process_pool *pool, int64_t wall)
+{
+    if (wall < 0 || wall > WEFT_SECOND)
+        wall = WEFT_SECOND;
+    pool->pace += (wall + 1 - pool->pace) / SMOOTH + (pool->pace == 0);
+    if (pool->pace < 1 || wall > SMOOTH * pool->pace)
+        pool->pace = wall + 1;
+}
+
+static void
+take_times(weft_job *job, const struct channel_answer *answer)
+{
+    const int64_t most = os_now() - job->begun;
+    int64_t wall = answer->wall, cpu = answer->cpu;
+
+    if (wall < 0 || wall > most)
+        wall = most;
+    job->outcome.wall = wall;
+    job->outcome.cpu = cpu < 0 || cpu > wall ? wall : cpu;
+}
+
+/* The answer to the task of this number. */
+static void
+take(struct seat *seat, weft_job *job, const struct channel_answer *answer)
+{
+    const size_t size = answer->result_size;
+
+    take_times(job, answer);
+    job->call.call.result_size = 0;
+    if (answer->end == CHANNEL_NEVER_BEGAN) {
+        atomic_store(&job->phase, JOB_CANCELED);
+        job->outcome.status = WEFT_ECANCELED;
+        return;
+    }
+    note_pace(seat->pool, job->outcome.wall);
+    take_message(job, answer);
+    job_returned(job, answer->end == CHANNEL_LOST && answer->code == 0
+                          ? WEFT_EFAILED
+                          : answer->code);
+    if (answer->message_size > 0 || answer->code != 0)
+        return;
+    if (size <= CHANNEL_BYTES)
+        take_result(seat, job, size, answer->bytes);
+    else
+        take_large(seat, job, size);
+}
+
+/* What it has printed since the last answer. */
+static void
+take_output(const struct seat *seat, weft_job *job)
+{
+    if (seat->pool->options.options.capture)
+        job->output = process_take_output(seat->worker);
+    if (job->output)
+        job->outcome.output = job->output;
+}
+
+/* --- all that are there */
+
+static void
+take_prepared(struct seat *seat, struct list *ended)
+{
+    const struct channel_answer *answer = seat_answer(seat, CHANNEL_PREPARED);
+    char message[TEXT_MESSAGE];
+    size_t size = answer->message_size;
+
+    if (atomic_load_explicit(&answer->number, memory_order_acquire) != 1)
+        return;
+    seat->unprepared = false;
+    if (answer->code == 0)
+        return;
+    if (size > sizeof message - 1)
+        size = sizeof message - 1;
+    memcpy(message, answer->bytes, size);
+    message[size] = '\0';
+    text_clean(message);
+    if (size == 0)
+        snprintf(message, sizeof message, "code %d", answer->code);
+    pool_refuse(seat->pool, "the preparation of a worker failed", message,
+                ended);
+}
+
+static void
+skip_retracted(struct seat *seat)
+{
+    while (seat->tail != seat->head &&
+           !seat->jobs[channel_place(seat->tail + 1)])
+        atomic_store(&seat_desk(seat)->collected, ++seat->tail);
+}
+
+static void
+advance(struct seat *seat, weft_job *job)
+{
+    const uint32_t number = seat->tail + 1;
+
+    seat->jobs[channel_place(number)] = NULL;
+    seat->tail = number;
+    atomic_store(&seat_desk(seat)->collected, number);
+    seat->since = os_now();
+    seat->answered = true;
+    seat->pool->early_deaths = 0;
+    if (job->call.call.arg_size > CHANNEL_INLINE)
+        seat->large = false;
+    if (job->call.call.arg_size > CHANNEL_WINDOW)
+        (void)os_file_punch(seat->file, CHANNEL_ARGUMENT_AT + CHANNEL_WINDOW,
+                            job->call.call.arg_size - CHANNEL_WINDOW);
+}
+
+/* Whether the worker may have begun the task that follows. What it was offered
+ * and has not taken it has not begun. */
+static bool
+may_have_begun(const struct seat *seat, uint32_t number)
+{
+    const uint32_t claim =
+        atomic_load(&seat_door(seat)->claims[channel_place(number)]);
+
+    return (int32_t)(seat->head - number) >= 0 && seat->unsent != number &&
+           claim != channel_claim(number, CHANNEL_OFFERED) &&
+           claim != channel_claim(number, CHANNEL_RETRACTED);
+}
+
+/* As much of it as is used. */
+static void
+copy_answer(const struct channel_answer *from, struct channel_answer *to)
+{
+    const size_t head = offsetof(struct channel_answer, bytes);
+
+    memcpy((void *)to, from, head);
+    const size_t size = to->message_size + to->result_size;
+
+    memcpy(to->bytes, from->bytes,
+           to->result_size > CHANNEL_BYTES || size > CHANNEL_BYTES
+               ? to->message_size % (CHANNEL_BYTES + 1)
+               : size);
+}
+
+/* A copy of the next answer; its job, or NULL: it is not there. */
+static weft_job *
+next_answered(const struct seat *seat, struct channel_answer *copy)
+{
+    const uint32_t number = seat->tail + 1;
+    const unsigned place = channel_place(number);
+    const struct channel_answer *fresh = seat_fresh(seat, place);
+    const struct channel_answer *kept = seat_answer(seat, place);
+
+    if (seat->tail == seat->head)
+        return NULL;
+    if (atomic_load_explicit(&fresh->number, memory_order_acquire) == number) {
+        copy_answer(fresh, copy);
+        /* The claim is read after the copy was made. */
+        atomic_thread_fence(memory_order_seq_cst);
+        if (!may_have_begun(seat, number + 1))
+            return seat->jobs[place];
+    }
+    if (atomic_load_explicit(&kept->number, memory_order_acquire) != number)
+        return NULL;
+    copy_answer(kept, copy);
+    return seat->jobs[place];
+}
+
+static void
+take_all(struct seat *seat, struct list *ended)
+{
+    struct channel_answer answer;
+    weft_job *job;
+
+    if (seat->unprepared)
+        take_prepared(seat, ended);
+    skip_retracted(seat);
+    while ((job = next_answered(seat, &answer))) {
+        take(seat, job, &answer);
+        take_output(seat, job);
+        advance(seat, job);
+        collect_one(seat->pool, job, ended);
+        skip_retracted(seat);
+    }
+}
+
+void
+collect_answers(struct seat *seat, struct list *ended)
+{
+    if (seat->collecting || seat->state < SEAT_IDLE)
+        return;
+    seat->busy++;
+    take_all(seat, ended);
+    if (seat->tail == seat->head && seat->state == SEAT_BUSY)
+        seat_rest(seat);
+    seat_left(seat, ended);
+}
+
+void
+collect_last(struct seat *seat, struct list *ended)
+{
+    seat->busy++;
+    take_all(seat, ended);
+    seat->busy--;
+}
+
+void
+collect(struct seat *seat)
+{
+    struct process_pool *pool = seat->pool;
+    struct list ended;
+
+    list_init(&ended);
+    lock_take(&pool->in.lock);
+    collect_answers(seat, &ended);
+    offer_all(pool, &ended);
+    const bool lack = seats_lack(pool);
+
+    lock_give(&pool->in.lock);
+    collect_end(pool, &ended);
+    if (lack)
+        (void)seats_need(pool);
+}
