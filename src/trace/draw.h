@@ -56,29 +56,30 @@ struct window draw_window(const struct weft_recording *recording);
 
 /* ---- draw_lanes.c: who is drawn */
 
-/* A worker that had tasks. */
-struct lane {
+/* A worker that had tasks, or, being the program's own, was on a CPU for more
+ * than a hundredth of the time. */
+struct draw_lane {
     uint64_t busy; /* time with a task in progress; inner ones count again */
     uint32_t worker;
     uint16_t rows;      /* 1..DRAW_ROWS, by the depth of its tasks */
     uint16_t span_rows; /* 0..2, by the depth of its spans */
 };
 
-struct lanes {
-    struct lane *lane; /* in the order of the workers */
-    uint8_t *colour;   /* of each worker of the recording: below DRAW_COLOURS,
-                          or that when it has no lane */
+struct draw_lanes {
+    struct draw_lane *lane; /* in the order of the workers */
+    uint8_t *colour; /* of each worker of the recording: below DRAW_COLOURS,
+                        or that when it has no lane */
     uint32_t count;
-    uint32_t more;  /* workers with tasks that got no lane */
+    uint32_t more;  /* busy workers that got no lane */
     uint64_t tasks; /* in the lanes that are there */
     unsigned flags; /* enum recorded_task_flags that occur in them */
 };
 
-/* The `most` busiest workers with tasks. -ENOMEM. What it makes is freed by
- * lanes_free, which takes all-zero too. */
-int lanes_choose(struct lanes *lanes, const struct weft_recording *recording,
-                 uint32_t most);
-void lanes_free(struct lanes *lanes);
+/* The `most` busiest workers that had something to do. -ENOMEM. What it makes
+ * is freed by lanes_free, which takes all-zero too. */
+int lanes_choose(struct draw_lanes *lanes,
+                 const struct weft_recording *recording, uint32_t most);
+void lanes_free(struct draw_lanes *lanes);
 
 /* ---- draw_bars.c: the tasks of one worker and one row */
 
@@ -109,22 +110,25 @@ bool bars_next(struct bar_reader *reader, struct bar *out);
 /* The least grain, `least` times a power of two, with which the lanes have at
  * most `limit` bars; 0 when they have at most DRAW_MERGE_ABOVE tasks. */
 uint64_t bars_grain(const struct weft_recording *recording,
-                    const struct lanes *lanes, uint64_t least, uint32_t limit);
+                    const struct draw_lanes *lanes, uint64_t least,
+                    uint32_t limit);
 
 /* ---- draw_strips.c: what a worker's tasks did */
 
 /* Parts of its time that a task was on a CPU, waited for a lock or for anything
- * else; the rest it wanted a CPU. Their sum is at most end - begin, but for who
- * spins while he waits. */
+ * else; the rest it was off the CPU: mostly it wanted one. Their sum is at most
+ * end - begin, but for who spins while he waits. */
 struct strip {
     uint64_t begin, end;
     uint64_t on, lock, other;
 };
 
-/* Pieces of one kind of interval that lie within tasks. */
+/* Pieces of one kind of interval that lie within tasks; what the program's own
+ * code did on a CPU counts outside of them, too. */
 struct piece_reader {
     uint32_t at, end;        /* intervals not done yet */
     uint32_t task, task_end; /* tasks not done yet */
+    bool whole;              /* of the window, not only within tasks */
     bool waits;              /* or runs */
     bool full;               /* `piece` is there */
     struct strip piece;
@@ -142,7 +146,7 @@ void strips_begin(struct strip_reader *reader,
                   uint64_t grain);
 bool strips_next(struct strip_reader *reader, struct strip *out);
 uint64_t strips_grain(const struct weft_recording *recording,
-                      const struct lanes *lanes, uint64_t least,
+                      const struct draw_lanes *lanes, uint64_t least,
                       uint32_t limit);
 
 /* ---- draw_turns.c: what ran on a CPU */

@@ -109,7 +109,7 @@ bars_next(struct bar_reader *reader, struct bar *out)
 
 /* Whether there are more than `limit` of them. */
 static bool
-too_many(const struct weft_recording *recording, const struct lanes *lanes,
+too_many(const struct weft_recording *recording, const struct draw_lanes *lanes,
          uint64_t grain, uint32_t limit)
 {
     uint32_t count = 0;
@@ -128,8 +128,8 @@ too_many(const struct weft_recording *recording, const struct lanes *lanes,
 }
 
 uint64_t
-bars_grain(const struct weft_recording *recording, const struct lanes *lanes,
-           uint64_t least, uint32_t limit)
+bars_grain(const struct weft_recording *recording,
+           const struct draw_lanes *lanes, uint64_t least, uint32_t limit)
 {
     uint64_t grain = least > 0 ? least : 1;
 

@@ -1,5 +1,5 @@
-/* Which workers are drawn: those that had tasks, and of too many the busiest.
- */
+/* Which workers are drawn: those that had something to do, and of too many the
+ * busiest. */
 #include "trace/draw.h"
 
 #include <errno.h>
@@ -23,13 +23,13 @@ span_rows(const struct weft_recording *recording, struct part spans)
     return rows;
 }
 
-static struct lane
+static struct draw_lane
 measure(const struct weft_recording *recording, uint32_t worker,
         unsigned *flags)
 {
     const struct recorded_worker *who = &recording->workers[worker];
     const struct recorded_task *task = recording->tasks + who->tasks.first;
-    struct lane lane = {.worker = worker, .rows = 1};
+    struct draw_lane lane = {.worker = worker, .rows = 1};
 
     for (uint32_t i = 0; i < who->tasks.count; i++, task++) {
         lane.busy += task->end - task->begin;
@@ -42,10 +42,41 @@ measure(const struct weft_recording *recording, uint32_t worker,
     return lane;
 }
 
+/* On a CPU within the window. */
+static uint64_t
+time_on_cpu(const struct weft_recording *recording,
+            const struct recorded_worker *worker)
+{
+    const struct window window = draw_window(recording);
+    const struct part runs = worker->runs;
+    uint64_t sum = 0;
+
+    for (uint32_t i = runs.first; i < runs.first + runs.count; i++) {
+        const struct recorded_run *run = &recording->runs[i];
+        const uint64_t from =
+            run->begin > window.from ? run->begin : window.from;
+        const uint64_t to = run->end < window.to ? run->end : window.to;
+
+        sum += from < to ? to - from : 0;
+    }
+    return sum;
+}
+
+static bool
+has_a_lane(const struct weft_recording *recording,
+           const struct recorded_worker *worker)
+{
+    const struct window window = draw_window(recording);
+
+    return worker->tasks.count > 0 ||
+           (worker->own &&
+            time_on_cpu(recording, worker) > (window.to - window.from) / 100);
+}
+
 static int
 busiest_first(const void *left, const void *right)
 {
-    const struct lane *one = left, *other = right;
+    const struct draw_lane *one = left, *other = right;
 
     if (one->busy != other->busy)
         return one->busy < other->busy ? 1 : -1;
@@ -55,13 +86,13 @@ busiest_first(const void *left, const void *right)
 static int
 by_worker(const void *left, const void *right)
 {
-    const struct lane *one = left, *other = right;
+    const struct draw_lane *one = left, *other = right;
 
     return one->worker < other->worker ? -1 : one->worker > other->worker;
 }
 
 static void
-keep_busiest(struct lanes *lanes, uint32_t most)
+keep_busiest(struct draw_lanes *lanes, uint32_t most)
 {
     if (lanes->count <= most)
         return;
@@ -72,12 +103,12 @@ keep_busiest(struct lanes *lanes, uint32_t most)
 }
 
 int
-lanes_choose(struct lanes *lanes, const struct weft_recording *recording,
+lanes_choose(struct draw_lanes *lanes, const struct weft_recording *recording,
              uint32_t most)
 {
     const uint32_t workers = recording->worker_count;
 
-    *lanes = (struct lanes){0};
+    *lanes = (struct draw_lanes){0};
     lanes->lane = calloc((size_t)workers + 1, sizeof *lanes->lane);
     lanes->colour = malloc((size_t)workers + 1);
     if (!lanes->lane || !lanes->colour) {
@@ -86,7 +117,7 @@ lanes_choose(struct lanes *lanes, const struct weft_recording *recording,
     }
     for (uint32_t i = 0; i < workers; i++) {
         lanes->colour[i] = DRAW_COLOURS;
-        if (recording->workers[i].tasks.count > 0)
+        if (has_a_lane(recording, &recording->workers[i]))
             lanes->lane[lanes->count++] = measure(recording, i, &lanes->flags);
     }
     keep_busiest(lanes, most);
@@ -100,9 +131,9 @@ lanes_choose(struct lanes *lanes, const struct weft_recording *recording,
 }
 
 void
-lanes_free(struct lanes *lanes)
+lanes_free(struct draw_lanes *lanes)
 {
     free(lanes->lane);
     free(lanes->colour);
-    *lanes = (struct lanes){0};
+    *lanes = (struct draw_lanes){0};
 }

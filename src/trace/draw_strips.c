@@ -30,10 +30,35 @@ cut(struct strip *strip, uint64_t begin, uint64_t end)
     strip->other = strip->other ? end - begin : 0;
 }
 
+/* The next piece of an interval that lies within the window. */
+static void
+fetch_whole(const struct weft_recording *recording, struct piece_reader *reader)
+{
+    const struct window window = draw_window(recording);
+
+    reader->full = false;
+    for (; reader->at < reader->end && !reader->full; reader->at++) {
+        struct strip strip = interval(recording, reader);
+        const uint64_t begin =
+            window.from > strip.begin ? window.from : strip.begin;
+        const uint64_t end = window.to < strip.end ? window.to : strip.end;
+
+        if (begin >= end)
+            continue;
+        cut(&strip, begin, end);
+        reader->piece = strip;
+        reader->full = true;
+    }
+}
+
 /* The next piece of an interval that lies within an outermost task. */
 static void
 fetch(const struct weft_recording *recording, struct piece_reader *reader)
 {
+    if (reader->whole) {
+        fetch_whole(recording, reader);
+        return;
+    }
     reader->full = false;
     while (reader->at < reader->end && reader->task < reader->task_end) {
         const struct recorded_task *task = &recording->tasks[reader->task];
@@ -61,14 +86,16 @@ fetch(const struct weft_recording *recording, struct piece_reader *reader)
 }
 
 static struct piece_reader
-pieces_begin(const struct weft_recording *recording, struct part intervals,
-             struct part tasks, bool waits)
+pieces_of(const struct weft_recording *recording,
+          const struct recorded_worker *worker, bool waits)
 {
+    const struct part intervals = waits ? worker->waits : worker->runs;
     struct piece_reader reader = {
         .at = intervals.first,
         .end = intervals.first + intervals.count,
-        .task = tasks.first,
-        .task_end = tasks.first + tasks.count,
+        .task = worker->tasks.first,
+        .task_end = worker->tasks.first + worker->tasks.count,
+        .whole = worker->own && !waits,
         .waits = waits,
     };
 
@@ -101,8 +128,8 @@ strips_begin(struct strip_reader *reader,
     *reader = (struct strip_reader){
         .recording = recording,
         .grain = grain,
-        .runs = pieces_begin(recording, who->runs, who->tasks, false),
-        .waits = pieces_begin(recording, who->waits, who->tasks, true),
+        .runs = pieces_of(recording, who, false),
+        .waits = pieces_of(recording, who, true),
     };
     if (recording->estimated)
         fetch_task(recording, &reader->runs);
@@ -180,7 +207,7 @@ strips_next(struct strip_reader *reader, struct strip *out)
 }
 
 static bool
-too_many(const struct weft_recording *recording, const struct lanes *lanes,
+too_many(const struct weft_recording *recording, const struct draw_lanes *lanes,
          uint64_t grain, uint32_t limit)
 {
     uint32_t count = 0;
@@ -198,8 +225,8 @@ too_many(const struct weft_recording *recording, const struct lanes *lanes,
 }
 
 uint64_t
-strips_grain(const struct weft_recording *recording, const struct lanes *lanes,
-             uint64_t least, uint32_t limit)
+strips_grain(const struct weft_recording *recording,
+             const struct draw_lanes *lanes, uint64_t least, uint32_t limit)
 {
     uint64_t grain = least > 0 ? least : 1;
 

@@ -135,6 +135,21 @@ put_picture(struct picture *picture)
     return 0;
 }
 
+/* The kinds of waits in a worker's tasks. */
+static unsigned
+waits_of(const struct weft_recording *recording, uint32_t worker)
+{
+    struct strip_reader reader;
+    struct strip strip;
+    unsigned seen = 0;
+
+    strips_begin(&reader, recording, worker, recording->wall);
+    while (strips_next(&reader, &strip))
+        seen |= (strip.lock > 0 ? (unsigned)SVG_LOCKS : 0) |
+                (strip.other > 0 ? (unsigned)SVG_WAITS : 0);
+    return seen;
+}
+
 static unsigned
 seen_in(const struct picture *picture)
 {
@@ -151,8 +166,8 @@ seen_in(const struct picture *picture)
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (picture->lanes.flags & flags[i].flag)
             seen |= flags[i].seen;
-    for (uint32_t i = 0; i < recording->wait_count; i++)
-        seen |= recording->waits[i].lock ? SVG_LOCKS : SVG_WAITS;
+    for (uint32_t i = 0; i < picture->lanes.count; i++)
+        seen |= waits_of(recording, picture->lanes.lane[i].worker);
     if (picture->lanes.tasks > DRAW_MERGE_ABOVE)
         seen |= SVG_MERGED;
     if (recording->mark_count > 0)

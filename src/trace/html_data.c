@@ -11,7 +11,7 @@ struct data {
     struct out *out;
     const struct weft_recording *recording;
     struct window window;
-    struct lanes lanes;
+    struct draw_lanes lanes;
     uint64_t bar_grain, strip_grain;
     uint32_t *name_number; /* of each name; NONE: not written yet */
     uint32_t *name_order;  /* names in the order of their numbers */
@@ -87,7 +87,7 @@ put_bar(struct data *data, const struct bar *bar)
 }
 
 static void
-put_bars(struct data *data, const struct lane *lane)
+put_bars(struct data *data, const struct draw_lane *lane)
 {
     out_text(data->out, ",\"bars\":[");
     for (uint16_t row = 0; row < lane->rows; row++) {
@@ -189,7 +189,7 @@ put_marks(struct data *data, uint32_t worker)
 }
 
 static void
-put_lane(struct data *data, const struct lane *lane)
+put_lane(struct data *data, const struct draw_lane *lane)
 {
     const struct recorded_worker *worker =
         &data->recording->workers[lane->worker];

@@ -36,7 +36,7 @@ enum svg_seen {
 struct picture {
     struct out *out;
     const struct weft_recording *recording;
-    struct lanes lanes;
+    struct draw_lanes lanes;
     struct window window;
     double pixel; /* nanoseconds of one */
     double y;
@@ -108,7 +108,7 @@ enum {
     SVG_SPAN_ROW = 13
 };
 
-void svg_spans(const struct picture *picture, const struct lane *lane,
+void svg_spans(const struct picture *picture, const struct draw_lane *lane,
                double y);
 void svg_marks(const struct picture *picture, uint32_t worker, double y);
 

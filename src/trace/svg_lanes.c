@@ -21,14 +21,14 @@ enum {
 /* One lane being drawn. */
 struct drawn {
     struct picture *picture;
-    const struct lane *lane;
+    const struct draw_lane *lane;
     const struct recorded_worker *worker;
     double bars, bottom; /* y of the outermost bar and of the end of all */
     uint64_t bar_grain, strip_grain;
 };
 
 static double
-lane_height(const struct lane *lane)
+lane_height(const struct draw_lane *lane)
 {
     return BAR + 4 + DEEPER * (lane->rows - 1) + SVG_SPAN_ROW * lane->span_rows;
 }
@@ -333,7 +333,7 @@ put_lane(struct drawn *drawn, double y)
 void
 svg_lanes(struct picture *picture)
 {
-    const struct lanes *lanes = &picture->lanes;
+    const struct draw_lanes *lanes = &picture->lanes;
     struct drawn drawn = {.picture = picture};
     const uint64_t pixel = (uint64_t)picture->pixel;
     char text[DRAW_LABEL];

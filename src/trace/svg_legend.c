@@ -15,7 +15,7 @@ static const struct {
     {0, "<g class=\"c0\"><path class=\"on\" d=\"M0 0h26v14h-26z\"/></g>",
      "on a CPU"},
     {0, "<g class=\"c0\"><path class=\"b\" d=\"M.5.5h25v13h-25z\"/></g>",
-     "task in progress, wants a CPU"},
+     "task in progress, not on a CPU"},
     {SVG_CRITICAL, "<path class=\"k\" d=\"M1 1h24v12h-24z\"/>",
      "on the critical path"},
     {0, "<path class=\"idle\" d=\"M0 0h26v14h-26z\"/>", "idle: no task"},

@@ -35,7 +35,7 @@ put_span(const struct picture *picture, const struct recorded_span *span,
 }
 
 void
-svg_spans(const struct picture *picture, const struct lane *lane, double y)
+svg_spans(const struct picture *picture, const struct draw_lane *lane, double y)
 {
     const struct weft_recording *recording = picture->recording;
     const struct part part = recording->workers[lane->worker].spans;

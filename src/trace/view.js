@@ -69,7 +69,9 @@ function firstOf(lane) {
   return { lane, row: 0, index, bar: row.bars[index] };
 }
 
-const allLanes = bands.filter(band => band.kind === "lane").map(band => band.lane);
+/* Those that have a task to choose. */
+const allLanes = bands.filter(band => band.kind === "lane" && band.lane.rowsOfBars[0].bars.length > 0)
+  .map(band => band.lane);
 
 function chooseNext(step) {
   if (allLanes.length === 0) return;

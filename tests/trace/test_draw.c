@@ -368,7 +368,7 @@ END_TEST
 START_TEST(the_grain_keeps_the_limit)
 {
     weft_recording *made = recording_crowd(4, 100000);
-    struct lanes lanes;
+    struct draw_lanes lanes;
     unsigned count = 0;
 
     ck_assert_int_eq(lanes_choose(&lanes, made, 4), 0);
@@ -394,7 +394,7 @@ END_TEST
 START_TEST(few_tasks_are_not_merged)
 {
     weft_recording *made = recording_crowd(4, DRAW_MERGE_ABOVE);
-    struct lanes lanes;
+    struct draw_lanes lanes;
 
     ck_assert_int_eq(lanes_choose(&lanes, made, 4), 0);
     ck_assert_uint_eq(lanes.tasks, DRAW_MERGE_ABOVE);
@@ -408,7 +408,7 @@ END_TEST
 START_TEST(the_busiest_get_lanes)
 {
     weft_recording *made = recording_new(10);
-    struct lanes lanes;
+    struct draw_lanes lanes;
 
     /* 0 has none; 7, 8 and 9 are the busiest. */
     for (uint32_t i = 1; i < 10; i++)
@@ -428,10 +428,41 @@ START_TEST(the_busiest_get_lanes)
 
 END_TEST
 
+START_TEST(the_programs_own_code_counts)
+{
+    weft_recording *made = recording_new(3);
+    struct draw_lanes lanes;
+    struct strip_reader reader;
+    struct strip strip;
+
+    recording_task(made, 0, "a", 100, 200);
+    recording_run(made, 0, 0, 50, 150);
+    recording_run(made, 1, 0, 150, 180);
+    recording_run(made, 1, 0, 190, 300);
+    recording_run(made, 2, 0, 180, 190);
+    made->workers[1].own = true;
+    recording_end(made, 400, 1);
+    ck_assert_int_eq(lanes_choose(&lanes, made, 10), 0);
+    ck_assert_uint_eq(lanes.count, 2);
+    ck_assert_uint_eq(lanes.lane[1].worker, 1);
+    strips_begin(&reader, made, 1, 0);
+    ck_assert(strips_next(&reader, &strip));
+    ck_assert_uint_eq(strip.begin, 150000);
+    ck_assert_uint_eq(strip.on, 30000);
+    ck_assert(strips_next(&reader, &strip));
+    ck_assert_uint_eq(strip.end, 200000);
+    ck_assert_uint_eq(strip.on, 10000);
+    ck_assert(!strips_next(&reader, &strip));
+    lanes_free(&lanes);
+    recording_free(made);
+}
+
+END_TEST
+
 START_TEST(a_lane_has_a_row_a_depth)
 {
     weft_recording *made = recording_rich();
-    struct lanes lanes;
+    struct draw_lanes lanes;
 
     ck_assert_int_eq(lanes_choose(&lanes, made, 10), 0);
     ck_assert_uint_eq(lanes.count, 6);
@@ -469,6 +500,7 @@ main(void)
     tcase_add_test(tcase, the_grain_keeps_the_limit);
     tcase_add_test(tcase, few_tasks_are_not_merged);
     tcase_add_test(tcase, the_busiest_get_lanes);
+    tcase_add_test(tcase, the_programs_own_code_counts);
     tcase_add_test(tcase, a_lane_has_a_row_a_depth);
     return support_run(suite);
 }

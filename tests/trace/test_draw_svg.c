@@ -127,7 +127,11 @@ END_TEST
 
 START_TEST(the_legend_says_no_more_than_there_is)
 {
-    char *svg = drawn(recording_on_two());
+    weft_recording *made = recording_on_two();
+
+    /* Outside of the tasks. */
+    recording_wait(made, 1, 1000, 2000, true);
+    char *svg = drawn(made);
 
     ck_assert_uint_eq(picture_count(svg, ">idle: no task<"), 1);
     ck_assert_uint_eq(picture_count(svg, ">task waits for a lock<"), 0);
