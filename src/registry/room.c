@@ -187,7 +187,8 @@ is_in_use(const char *path)
 {
     struct recording_header header;
     const int fd = os_file_open(path);
-    const bool read = fd >= 0 && os_file_get(fd, 0, &header, sizeof header) == 0;
+    const bool read =
+        fd >= 0 && os_file_get(fd, 0, &header, sizeof header) == 0;
 
     if (fd >= 0)
         os_close(fd);
