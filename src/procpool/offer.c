@@ -148,6 +148,7 @@ fill(struct channel_task *task, weft_job *job)
     atomic_store(&task->stop, atomic_load(&job->stop.asked));
     task->function = job->function;
     task->attempt = (uint32_t)job->outcome.attempts;
+    task->recorded = job->recorded;
     task->arg_at = call->arg_size ? 0 : (uintptr_t)call->arg;
     task->arg_size = call->arg_size;
     task->result_size = call->result_size;

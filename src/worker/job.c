@@ -129,7 +129,8 @@ job_new(const struct task_way *way, const weft_task *task, const char *name)
     job->call.room = result;
     job->outcome = (weft_outcome){
         .exit_code = -1, .message = "", .where = "", .stack = "", .output = ""};
-    if (kind == WEFT_PROMISE)
+    /* What is given a mask is a pool's worker: the library's own business. */
+    if (kind == WEFT_PROMISE || way->mask)
         record_not(&job->recorded);
     else
         record_submit(&job->recorded);

@@ -113,8 +113,9 @@ start_two(weft_call *call)
 
 START_TEST(a_task_is_the_parent_of_what_it_starts)
 {
-    must_join(
-        must_run(WEFT_THREAD, &(weft_task){.fn = start_two, .name = "outer"}));
+    expect_end(
+        must_start(WEFT_THREAD, &(weft_task){.fn = start_two, .name = "outer"}),
+        WEFT_OK);
     stop_and_read();
     const union record *outer = task_named("outer", RECORD_THREAD);
     const union record *inner = task_named("inner", RECORD_THREAD);
@@ -230,6 +231,32 @@ START_TEST(a_pools_tasks_are_there_and_its_threads_are_not)
     (void)task_named("pooled", RECORD_POOLED);
     ck_assert_uint_eq(recording_count(&file, RECORD_TASK, "pooled"), 4);
     ck_assert_uint_eq(recording_count(&file, RECORD_TASK, NULL), 4);
+}
+
+END_TEST
+
+START_TEST(a_process_pools_tasks_are_there_and_its_workers_are_not)
+{
+    weft_pool *pool;
+    weft_job *job;
+
+    ck_assert_int_eq(
+        weft_pool_open(&pool, WEFT_PROCESS, &(weft_pool_options){.workers = 1}),
+        0);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(
+            weft_submit(&job, pool,
+                        &(weft_task){.fn = return_it, .name = "pooled"}),
+            0);
+        expect_end(job, WEFT_OK);
+    }
+    ck_assert_int_eq(weft_pool_close(pool, WEFT_FOREVER), 0);
+    stop_and_read();
+    const union record *task = task_named("pooled", RECORD_POOLED);
+
+    ck_assert_int_ne(recording_chunk_of(&file, task)->pid, getpid());
+    ck_assert(recording_has_join(&file, task->task.id));
+    ck_assert_uint_eq(recording_count(&file, RECORD_TASK, NULL), 3);
 }
 
 END_TEST
@@ -432,6 +459,8 @@ main(void)
     tcase_add_test(tasks, what_comes_after_another_says_so);
     tcase_add_test(tasks, a_delay_is_no_delay_in_the_queue);
     tcase_add_test(tasks, a_pools_tasks_are_there_and_its_threads_are_not);
+    tcase_add_test(tasks,
+                   a_process_pools_tasks_are_there_and_its_workers_are_not);
     tcase_add_test(tasks, a_region_is_a_task_and_a_stolen_fork_is_another);
     tcase_add_test(tasks, a_loop_goes_by_the_name_of_the_call);
     tcase_add_test(waits, a_wait_for_a_lock_says_which_and_who_has_it);
