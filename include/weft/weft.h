@@ -14,6 +14,7 @@
 #include <weft/pipe.h>
 #include <weft/pool.h>
 #include <weft/queue.h>
+#include <weft/recording.h>
 #include <weft/runtime.h>
 #include <weft/rwlock.h>
 #include <weft/scope.h>
@@ -22,6 +23,7 @@
 #include <weft/status.h>
 #include <weft/task.h>
 #include <weft/time.h>
+#include <weft/trace.h>
 #include <weft/wait.h>
 #include <weft/worker.h>
 

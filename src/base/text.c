@@ -1,7 +1,9 @@
 #include "base/text.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Length of the UTF-8 character at `at`, 0 when it is none. Overlong forms,
@@ -173,4 +175,24 @@ text_kernel_name(const char *name, char out[TEXT_KERNEL])
     memcpy(out, name, head);
     out[head] = '~';
     memcpy(out + head + 1, name + from, tail);
+}
+
+bool
+text_size(const char *text, size_t most, size_t *out)
+{
+    static const char units[] = "KMG";
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    const unsigned long long number = strtoull(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    const int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+
+    if (errno || number == 0 || (*end && (!unit || end[1])) ||
+        number > most >> shift)
+        return false;
+    *out = (size_t)number << shift;
+    return true;
 }

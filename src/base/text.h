@@ -34,6 +34,10 @@ const char *text_name_fault(const char *name);
  * does not cut a UTF-8 character. */
 size_t text_cut(const char *text, size_t length, size_t room);
 
+/* A size: a number above 0, and K, M or G behind it, that is at most `most`.
+ * False: something else. */
+bool text_size(const char *text, size_t most, size_t *out);
+
 /* The part of a path after its last slash. */
 const char *text_base_name(const char *path);
 

@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/rseq.h>
 #include <unistd.h>
 
 enum {
@@ -51,6 +53,22 @@ os_cpu_most(void)
     const long count = sysconf(_SC_NPROCESSORS_CONF);
 
     return count > 0 ? (unsigned)count : 1;
+}
+
+unsigned
+os_cpu_here(void)
+{
+    const struct rseq *area =
+        (const struct rseq *)(const void *)((const char *)
+                                                __builtin_thread_pointer() +
+                                            __rseq_offset);
+    /* The kernel keeps it there, for those that the C library has asked it to.
+     */
+    const int cpu = __rseq_size > 0
+                        ? (int)__atomic_load_n(&area->cpu_id, __ATOMIC_RELAXED)
+                        : sched_getcpu();
+
+    return cpu < 0 ? UINT_MAX : (unsigned)cpu;
 }
 
 int

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -111,7 +112,13 @@ int
 os_file_make(const char *path, size_t size)
 {
     char fresh[PATH_MAX];
+    struct stat old;
 
+    if (is_too_long(size))
+        return -EFBIG;
+    if (stat(path, &old) == 0 && !S_ISREG(old.st_mode) &&
+        !S_ISDIR(old.st_mode)) /* which the renaming refuses */
+        return -EEXIST;
     /* Made beside it and renamed: who has the old file mapped keeps it. */
     if (snprintf(fresh, sizeof fresh, "%s.%d", path, (int)getpid()) >=
         (int)sizeof fresh)
@@ -129,6 +136,43 @@ os_file_make(const char *path, size_t size)
         return -error;
     }
     return fd;
+}
+
+int
+os_file_open(const char *path)
+{
+    return high_fd(open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK));
+}
+
+int
+os_file_identity(int fd, struct os_file_id *out)
+{
+    struct stat stat;
+
+    if (fstat(fd, &stat) < 0)
+        return -errno;
+    *out = (struct os_file_id){stat.st_dev, stat.st_ino};
+    return 0;
+}
+
+int
+os_file_cut(int fd, size_t size)
+{
+    return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+}
+
+int
+os_command(char *out, size_t room)
+{
+    const int fd = high_fd(open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC));
+
+    if (fd < 0)
+        return fd;
+    const ssize_t got = read(fd, out, room);
+    const int error = errno;
+
+    close(fd);
+    return got < 0 ? -error : (int)got;
 }
 
 static int
@@ -204,8 +248,18 @@ os_map_at(void *at, size_t size, int fd, unsigned access)
 int
 os_map_private_at(void *at, size_t size)
 {
-    void *got = mmap(at, size, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    void *got =
+        mmap(at, size, PROT_READ | PROT_WRITE,
+             MAP_NORESERVE | MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+    return got == MAP_FAILED ? -errno : 0;
+}
+
+int
+os_map_over(void *at, size_t size, int fd, unsigned access)
+{
+    void *got = mmap(at, size, protection(access),
+                     MAP_NORESERVE | MAP_SHARED | MAP_FIXED, fd, 0);
 
     return got == MAP_FAILED ? -errno : 0;
 }

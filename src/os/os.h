@@ -28,6 +28,24 @@ int64_t os_now(void);
 /* What the calling thread, or the process, has used of CPUs. */
 int64_t os_cpu_of_thread(void);
 
+/* Since 1970. */
+int64_t os_wall(void);
+
+/* The CPU's own counter, at half the price of os_now; where os_has_ticks says
+ * so, the same for all CPUs and steady enough to be set against os_now. Else
+ * what it returns means nothing. os_has_ticks reads a file. */
+bool os_has_ticks(void);
+
+static inline uint64_t
+os_ticks(void)
+{
+#if defined __x86_64__
+    return __builtin_ia32_rdtsc();
+#else
+    return (uint64_t)os_now();
+#endif
+}
+
 /* --- futex.c: the kernel's wait on a word. `shared` when other processes wait
  * on the word too; both sides must say the same. */
 
@@ -140,6 +158,7 @@ struct os_exit {
 
 int os_process_id(void);
 int os_parent_id(void);
+bool os_process_lives(int pid); /* or nobody has reaped it */
 int os_pidfd_open(int pid);
 int os_pidfd_signal(int pidfd, int signal);
 
@@ -334,8 +353,23 @@ int os_file_put(int fd, size_t offset, const void *data, size_t size);
 int os_file_punch(int fd, size_t offset, size_t size);
 
 /* The same as a named file of this user, for programs that close descriptors.
- */
+ * Takes the place of one that is there, which stays whole for who uses it.
+ * -EEXIST: that is no plain file. */
 int os_file_make(const char *path, size_t size);
+
+/* An existing one, to be read and written; and what tells it from others. */
+int os_file_open(const char *path);
+
+struct os_file_id {
+    uint64_t device, number;
+};
+
+int os_file_identity(int fd, struct os_file_id *out);
+int os_file_cut(int fd, size_t size);
+
+/* The words of the command, each with its end; cut if there is no room. Returns
+ * the bytes. */
+int os_command(char *out, size_t room);
 
 enum os_map {
     OS_READ = 1,
@@ -347,6 +381,7 @@ int os_map(void **out, size_t size, int fd, unsigned access);
 int os_map_part(void **out, size_t size, int fd, size_t offset,
                 unsigned access);
 int os_map_private_at(void *at, size_t size); /* over what is there */
+int os_map_over(void *at, size_t size, int fd, unsigned access); /* the same */
 
 /* Private memory, a power of two in size, at a multiple of its size. */
 int os_map_aligned(void **out, size_t size);
@@ -413,6 +448,22 @@ int os_signal_open(int signal); /* readable when the signal, blocked, is sent */
 void os_signal_clear(int fd);
 void os_close(int fd);
 void os_close_from(int lowest); /* it and all above */
+
+/* --- stream.c: files that the caller names or has open */
+
+int os_open_read(const char *path); /* never blocks; a directory opens too */
+
+/* Opens, for reading and writing, the file in memory of that name that the
+ * process has open. -ESRCH: no such process; -ENOENT: it has none; -EACCES: it
+ * is another user's. */
+int os_open_of(int pid, const char *name);
+
+/* Reads up to `size` bytes at `offset`, fewer only at the end of the file.
+ * Returns how many. */
+int64_t os_read_at(int fd, void *out, size_t size, uint64_t offset);
+
+/* Blocks until all is written, also where the descriptor does not block. */
+int os_write_all(int fd, const void *bytes, size_t size);
 
 /* --- socket.c: messages over a pair */
 
@@ -490,6 +541,36 @@ unsigned os_cpu_quota(const char *root);
 
 /* Tasks that want a CPU now on the whole system, or -errno. 6 to 30 us. */
 int os_running(void);
+
+/* The CPU that the caller is on; UINT_MAX: not known. Some nanoseconds. */
+unsigned os_cpu_here(void);
+
+/* --- switches.c: when threads get a CPU and lose it, as the kernel saw it */
+
+struct os_switches;
+
+struct os_switch {
+    int64_t when; /* as os_now */
+    int32_t pid, tid;
+    unsigned cpu;
+    bool on;        /* it got the CPU */
+    bool preempted; /* it lost it, but wanted to go on */
+};
+
+/* From now on of all threads of this process and of its children, and of what
+ * these start. Costs the kernel 0.5 us a switch. -EACCES, -EPERM: the system
+ * does not let it; -EMFILE: too many threads; -ENOMEM, -ENOSYS, -ENOENT. */
+int os_switches_open(struct os_switches **out);
+void os_switches_close(struct os_switches *all);
+
+/* Calls `each` with what is new, in order for each CPU. *lost += those that
+ * there was no room for since the last call. Does not allocate. */
+void os_switches_read(struct os_switches *all,
+                      void (*each)(const struct os_switch *one, void *context),
+                      void *context, uint64_t *lost);
+
+/* In a copy of the process: it has none. */
+void os_switches_forked(struct os_switches *all);
 
 /* --- sandbox.c: what a process gives up for good; for a process with one
  * thread and for itself only. Threads and processes that it makes inherit it.

@@ -26,6 +26,12 @@ os_parent_id(void)
     return (int)getppid();
 }
 
+bool
+os_process_lives(int pid)
+{
+    return kill(pid, 0) == 0 || errno == EPERM;
+}
+
 int
 os_pidfd_open(int pid)
 {

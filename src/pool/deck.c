@@ -3,6 +3,7 @@
 #include "base/misuse.h"
 #include "os/os.h"
 #include "pool/pool.h"
+#include "registry/recorder.h"
 
 #include <string.h>
 
@@ -43,6 +44,38 @@ deck_free(struct deck *deck)
 {
     if (deck)
         os_unmap(deck, DECK_SIZE);
+}
+
+/* --- what is recorded of it: regions, and pieces that were stolen */
+
+static void
+set_task(struct deck *deck, const char *name, uint64_t task)
+{
+    atomic_store_explicit(&deck->name, name, memory_order_relaxed);
+    atomic_store_explicit(&deck->task, task, memory_order_relaxed);
+}
+
+/* Before DONE, which orders it. */
+static void
+leave_note(struct deck *from, uint32_t lane, const struct recorded *piece)
+{
+    const unsigned at = lane % DECK_STOLEN;
+
+    atomic_store_explicit(&from->stolen[at].lane, lane, memory_order_relaxed);
+    atomic_store_explicit(&from->stolen[at].task, record_id_of(piece),
+                          memory_order_relaxed);
+}
+
+/* After DONE. With more stolen lanes than notes some are not found. */
+static void
+read_note(const struct deck *deck, uint32_t lane)
+{
+    const unsigned at = lane % DECK_STOLEN;
+
+    if (atomic_load_explicit(&deck->stolen[at].lane, memory_order_relaxed) ==
+        lane)
+        recorder_join(
+            atomic_load_explicit(&deck->stolen[at].task, memory_order_relaxed));
 }
 
 /* --- the owner */
@@ -147,6 +180,8 @@ weft_sync_slow(weft_lane *lane)
     if (take_back(deck, index))
         return true;
     wait_for_thief(deck, lane);
+    if (recorder_is_on())
+        read_note(deck, index);
     atomic_store_explicit(&deck->shared, pack(index, index),
                           memory_order_release);
     set_split(deck, index);
@@ -154,14 +189,40 @@ weft_sync_slow(weft_lane *lane)
 }
 
 void
-deck_run(struct deck *deck, weft_fork_fn *fn, void *frame)
+deck_run(struct deck *deck, weft_fork_fn *fn, void *frame, const char *name)
 {
+    struct recorded region = {0};
+
+    record_submit(&region);
+    record_begin(&region, RECORD_REGION, name);
+    set_task(deck, name, record_id_of(&region));
     fn(deck->lanes, frame);
+    set_task(deck, NULL, 0);
+    record_end(&region, false);
     if (atomic_load_explicit(&deck->shared, memory_order_relaxed) != 0)
         misuse_stop("weft_fork: a fork was never synced");
 }
 
 /* --- the thief */
+
+/* Runs what was stolen, as a task of its own. */
+static void
+run_recorded(struct deck *deck, struct deck *from, weft_lane *at, uint32_t lane,
+             const weft_lane *what)
+{
+    const char *outer_name = atomic_load(&deck->name);
+    const uint64_t outer = atomic_load(&deck->task);
+    const char *name = atomic_load_explicit(&from->name, memory_order_relaxed);
+    struct recorded piece = {0};
+
+    recorder_steal(&piece, atomic_load(&from->task));
+    record_begin(&piece, RECORD_PIECE, name);
+    set_task(deck, name, record_id_of(&piece));
+    what->run(at, what->frame);
+    set_task(deck, outer_name, outer);
+    record_end(&piece, false);
+    leave_note(from, lane, &piece);
+}
 
 bool
 deck_steal_at(struct deck *deck, struct deck *from, weft_lane *at)
@@ -173,8 +234,7 @@ deck_steal_at(struct deck *deck, struct deck *from, weft_lane *at)
             return false;
     while (!atomic_compare_exchange_weak(&from->shared, &old, old + 1));
     weft_lane *lane = from->lanes + (uint32_t)old;
-    weft_fork_fn *const run = lane->run;
-    void *const frame = lane->frame;
+    const weft_lane what = *lane;
     struct deck *const outer = deck->victim;
     weft_lane *const top = deck->top;
 
@@ -183,7 +243,10 @@ deck_steal_at(struct deck *deck, struct deck *from, weft_lane *at)
     deck->victim = from;
     deck->top = NULL;
     pool_stole(deck, from);
-    run(at, frame);
+    if (recorder_is_on())
+        run_recorded(deck, from, at, (uint32_t)old, &what);
+    else
+        what.run(at, what.frame);
     deck->top = top;
     deck->victim = outer;
     __atomic_store_n(&lane->run, DONE, __ATOMIC_SEQ_CST);

@@ -31,6 +31,10 @@
 
 struct thread_pool;
 
+enum {
+    DECK_STOLEN = 64
+};
+
 struct deck {
     struct weft_lane_head head;
     struct thread_pool *pool;
@@ -44,6 +48,15 @@ struct deck {
     const char *stack;   /* where its thread's began when it took the deck */
     size_t room;         /* there, for jobs within each other */
     struct meter meter;  /* its thread's */
+    const char *_Atomic name; /* of what runs on it, and that, as recorded: the
+                                 parent of what is stolen; the owner's */
+    _Atomic uint64_t task;
+
+    struct {
+        _Atomic uint32_t lane;
+        _Atomic uint64_t task;
+    } stolen[DECK_STOLEN]; /* by thieves, before DONE: what they recorded */
+
     _Alignas(64) _Atomic uint64_t shared;
     _Alignas(64) struct wait_word bell; /* its thread sleeps here */
     _Alignas(64) weft_lane lanes[];
@@ -53,8 +66,9 @@ struct deck {
 struct deck *deck_new(struct thread_pool *pool);
 void deck_free(struct deck *deck);
 
-/* Runs fn on the deck's first lanes, which are free. */
-void deck_run(struct deck *deck, weft_fork_fn *fn, void *frame);
+/* Runs fn on the deck's first lanes, which are free; recorded by that name. */
+void deck_run(struct deck *deck, weft_fork_fn *fn, void *frame,
+              const char *name);
 
 /* Steals a lane of `from` and runs it on the deck's lanes from `at` on. */
 bool deck_steal_at(struct deck *deck, struct deck *from, weft_lane *at);

@@ -70,14 +70,17 @@ run(struct deck *deck, weft_job *job, struct self *self)
     self->stop = &stop;
     atomic_store_explicit(&job->tid, self->record.tid, memory_order_relaxed);
     atomic_store_explicit(&job->slot, self->record.id, memory_order_relaxed);
+    record_begin(&job->recorded, RECORD_POOLED, job->name);
     const int code = job->fn(&job->call.call);
 
+    record_end(&job->recorded, code != 0);
     self->shield = shield;
     self->stop = stop.outer;
     self->job = job->outer;
     job->outer = NULL;
     job_returned(job, code);
     meter_end(&deck->meter, job->begun, cpu, &job->outcome);
+    record_on_cpu(&job->recorded, job->outcome.cpu, job->outcome.wall);
 }
 
 /* A job that takes long says so at once; that they are short takes several. */
@@ -142,6 +145,7 @@ run_blocking(weft_call *call)
     struct thread_pool *pool = deck->pool;
     weft_job *job;
 
+    record_retract(&self_get()->job->recorded);
     self_get()->deck = deck;
     deck->stack = __builtin_frame_address(0);
     deck->room = pool->options.options.stack_size / 2;

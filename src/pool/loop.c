@@ -175,24 +175,30 @@ loop_run(weft_lane *lane, struct loop *loop)
 }
 
 int
-loop_fork(weft_pool *pool, weft_fork_fn *fn, void *frame)
+loop_fork(weft_pool *pool, const char *call, weft_fork_fn *fn, void *frame)
 {
-    struct deck *deck = self_get()->deck;
+    struct self *self = self_get();
+    struct deck *deck = self->deck;
     weft_lane *const lane = deck ? deck->top : NULL;
 
-    if (!lane || &deck->pool->face != pool)
-        return pool->of->enter(pool, fn, frame, WEFT_FOREVER.ns);
-    deck->top = NULL;
-    fn(lane, frame);
-    deck->top = lane;
-    return 0;
+    if (lane && &deck->pool->face == pool) {
+        deck->top = NULL;
+        fn(lane, frame);
+        deck->top = lane;
+        return 0;
+    }
+    self->region = call;
+    const int status = pool->of->enter(pool, fn, frame, WEFT_FOREVER.ns);
+
+    self->region = NULL;
+    return status;
 }
 
 int
 loop_enter(weft_pool *pool, struct loop *loop)
 {
     struct loop_span all = {loop, 0, loop->parts};
-    const int status = loop_fork(pool, run_span, &all);
+    const int status = loop_fork(pool, loop->call, run_span, &all);
 
     return status < 0 ? status : loop_end(loop);
 }

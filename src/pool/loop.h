@@ -49,12 +49,11 @@ size_t loop_grain(const weft_pool *pool, size_t count);
 void loop_begin(struct loop *loop, const char *call, size_t count,
                 size_t grain);
 
-/* Runs fn(lane, frame) in the pool. In the middle of a part of another loop
- * there it goes on with the lanes of that: who waits for the part, since it was
- * stolen from him, can help with what lies in the thief's deck, and there
- * alone.
- */
-int loop_fork(weft_pool *pool, weft_fork_fn *fn, void *frame);
+/* Runs fn(lane, frame) in the pool, recorded as `call`. In the middle of a part
+ * of another loop there it goes on with the lanes of that: who waits for the
+ * part, since it was stolen from him, can help with what lies in the thief's
+ * deck, and there alone. */
+int loop_fork(weft_pool *pool, const char *call, weft_fork_fn *fn, void *frame);
 
 /* Does body for all parts, with no place: from outside, and on lanes. */
 int loop_enter(weft_pool *pool, struct loop *loop);

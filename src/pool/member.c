@@ -157,6 +157,7 @@ serve(weft_call *call)
     struct deck *deck = (struct deck *)(uintptr_t)call->arg;
     struct thread_pool *pool = deck->pool;
 
+    record_retract(&self_get()->job->recorded);
     self_get()->deck = deck;
     deck->stack = __builtin_frame_address(0);
     deck->room = pool->options.options.stack_size / 2;

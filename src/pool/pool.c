@@ -2,6 +2,8 @@
 
 #include "base/why.h"
 #include "os/os.h"
+#include "registry/recorder.h"
+#include "worker/image.h"
 #include "worker/task.h"
 #include "worker/thread.h"
 
@@ -223,6 +225,20 @@ pool_close(weft_pool *face, int64_t until)
 
 /* --- fork/join */
 
+/* Known by the call that it belongs to, or else by its function. */
+static void
+run_region(struct deck *deck, weft_fork_fn *fn, void *frame)
+{
+    struct self *self = self_get();
+    char space[TEXT_NAME] = "";
+    const char *name = self->region;
+
+    self->region = NULL;
+    if (!name && recorder_is_on())
+        name = image_function_name((weft_fn *)(uintptr_t)fn, space);
+    deck_run(deck, fn, frame, name);
+}
+
 static int
 enter_here(struct thread_pool *pool, weft_fork_fn *fn, void *frame)
 {
@@ -239,7 +255,7 @@ enter_here(struct thread_pool *pool, weft_fork_fn *fn, void *frame)
     if (guest)
         atomic_fetch_add(&pool->guests, 1);
     deck_ask(deck); /* the first fork looks for members */
-    deck_run(deck, fn, frame);
+    run_region(deck, fn, frame);
     if (guest && atomic_fetch_sub(&pool->guests, 1) > 1)
         pool_shared(deck); /* its place is free, for what others share */
     self->deck = outer;

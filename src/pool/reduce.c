@@ -124,7 +124,7 @@ reduce_all(weft_pool *pool, struct reduction *reduction, void *result)
         return why_set(WEFT_ENOMEM,
                        "weft_reduce: no memory for a result of %zu bytes",
                        how->size);
-    int status = loop_fork(pool, reduce, &all);
+    int status = loop_fork(pool, "weft_reduce", reduce, &all);
 
     if (status == 0)
         status = loop_end(&reduction->loop);

@@ -84,7 +84,7 @@ sort_all(weft_pool *pool, struct sort *sort)
     sort->other = bytes && os_memory_is_left(bytes) ? malloc(bytes) : NULL;
     sort->counts = tables ? malloc(tables) : NULL;
     if (sort->other && (tables == 0 || sort->counts))
-        status = loop_fork(pool, run, sort);
+        status = loop_fork(pool, "weft_sort", run, sort);
     else
         (void)why_set(status, "weft_sort: no memory for %zu bytes beside them",
                       bytes);

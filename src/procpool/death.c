@@ -100,6 +100,7 @@ tell_how(const struct seat *seat, weft_job *victim)
     out->wall = os_now() - victim->begun;
     out->cpu = end->cpu < out->wall ? end->cpu : out->wall;
     victim->died_in = weft_retain(seat->worker);
+    record_died(&victim->recorded, true);
     if (*end->output) {
         victim->output = strdup(end->output);
         out->output = victim->output ? victim->output : "";

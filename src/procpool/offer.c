@@ -60,6 +60,15 @@ is_large(const weft_job *job)
     return job->call.call.arg_size > CHANNEL_INLINE;
 }
 
+/* It has had its present task for so long that this is not like the others. */
+static bool
+is_late(const struct seat *seat, int64_t now)
+{
+    const bool others = !list_empty(&seat->pool->idle);
+
+    return now - seat->since > (others ? WAKE : LOOK);
+}
+
 static bool
 may_follow(const struct seat *seat, const weft_job *job, uint32_t most)
 {
@@ -72,7 +81,7 @@ may_follow(const struct seat *seat, const weft_job *job, uint32_t most)
 /* The one with the fewest tasks that may have one more; but none is put behind
  * another, which may take for ever, while there can be a worker of its own. */
 static struct seat *
-least_busy(const struct process_pool *pool, const weft_job *job)
+least_busy(const struct process_pool *pool, const weft_job *job, int64_t now)
 {
     const uint32_t most = depth(pool);
     struct seat *best = NULL;
@@ -82,7 +91,7 @@ least_busy(const struct process_pool *pool, const weft_job *job)
     for (unsigned i = 0; i < pool->seat_count; i++) {
         struct seat *seat = pool->seats[i];
 
-        if (may_follow(seat, job, most) &&
+        if (may_follow(seat, job, most) && !is_late(seat, now) &&
             (!best || offered(seat) < offered(best)))
             best = seat;
     }
@@ -92,7 +101,7 @@ least_busy(const struct process_pool *pool, const weft_job *job)
 /* What all that are busy will have done before a sleeping worker is awake need
  * not wake it. */
 static bool
-is_soon_over(const struct process_pool *pool)
+is_soon_over(const struct process_pool *pool, int64_t now)
 {
     int64_t left = (int64_t)pool->in.waiting;
     bool busy = false;
@@ -102,7 +111,8 @@ is_soon_over(const struct process_pool *pool)
     for (unsigned i = 0; i < pool->seat_count; i++) {
         const struct seat *seat = pool->seats[i];
 
-        if (seat->state == SEAT_BUSY && seat->stage == STAGE_NONE) {
+        if (seat->state == SEAT_BUSY && seat->stage == STAGE_NONE &&
+            !is_late(seat, now)) {
             left += offered(seat);
             busy = true;
         }
@@ -114,12 +124,14 @@ is_soon_over(const struct process_pool *pool)
 static struct seat *
 choose(struct process_pool *pool, const weft_job *job)
 {
+    const int64_t now = os_now();
+
     if (list_empty(&pool->idle))
-        return least_busy(pool, job);
-    if (!is_soon_over(pool))
+        return least_busy(pool, job, now);
+    if (!is_soon_over(pool, now))
         return list_entry(pool->idle.previous, struct seat, link);
-    seats_look_again(pool, os_now() + LOOK);
-    return least_busy(pool, job);
+    seats_look_again(pool, now + LOOK);
+    return least_busy(pool, job, now);
 }
 
 /* --- the desk */
@@ -149,6 +161,7 @@ fill(struct channel_task *task, weft_job *job)
     atomic_store(&task->stop, atomic_load(&job->stop.asked));
     task->function = job->function;
     task->attempt = (uint32_t)job->outcome.attempts;
+    task->recorded = job->recorded;
     task->arg_at = call->arg_size ? 0 : (uintptr_t)call->arg;
     task->arg_size = call->arg_size;
     task->result_size = call->result_size;
@@ -308,10 +321,10 @@ take_over(struct process_pool *pool)
 
     for (unsigned i = 0; i < pool->seat_count; i++) {
         struct seat *from = pool->seats[i];
-        weft_job *job = from->state == SEAT_BUSY && offered(from) > 1 &&
-                                now - from->since > WAKE
-                            ? from->jobs[channel_place(from->head)]
-                            : NULL;
+        weft_job *job =
+            from->state == SEAT_BUSY && offered(from) > 1 && is_late(from, now)
+                ? from->jobs[channel_place(from->head)]
+                : NULL;
 
         if (!job || !offer_retract(from, job))
             continue;

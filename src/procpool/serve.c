@@ -380,9 +380,14 @@ run(uint32_t number, const struct channel_task *task)
                       arg_size, task->result_size);
 
         own.call.attempt = task->attempt;
+        struct recorded recorded = task->recorded;
+
         self_show_task(self_get(), task->label);
+        record_begin(&recorded, RECORD_POOLED, task->label);
         const int code = call_with_stop(fn, &own, &task->stop);
 
+        record_end(&recorded, code != 0);
+        record_on_cpu(&recorded, worker.answer->cpu, worker.answer->wall);
         flush();
         if (!os_is_open(worker.file)) /* no later answer could be kept */
             give_up();

@@ -13,6 +13,7 @@
 
 #include "base/why.h"
 #include "os/os.h"
+#include "registry/recorder.h"
 
 #include <weft/status.h>
 
@@ -197,6 +198,7 @@ registry_forked(bool ours)
 {
     const unsigned end = atomic_exchange(&mine_end, 0);
 
+    recorder_forked(ours);
     for (unsigned b = 0; b < end; b++) {
         atomic_store_explicit(&vacant[b], 0, memory_order_relaxed);
         if (atomic_exchange_explicit(&mine[b], false, memory_order_relaxed))

@@ -3,8 +3,10 @@
 #include "base/text.h"
 #include "base/why.h"
 #include "os/os.h"
+#include "registry/control.h"
 #include "registry/label.h"
 #include "registry/record.h"
+#include "registry/recorder.h"
 #include "registry/registry.h"
 
 #include <weft/status.h>
@@ -128,8 +130,10 @@ self_open(void)
     if (atomic_compare_exchange_strong(&opened, &closed, 1)) {
         (void)pthread_once(&hooks, make_hooks);
         (void)registry_open(); /* without it there are records, but no slots */
+        control_opened();
         open_process("MainProcess", 0);
         atomic_store_explicit(&opened, 2, memory_order_release);
+        recorder_open();
         return;
     }
     while (atomic_load_explicit(&opened, memory_order_acquire) != 2)
@@ -217,6 +221,7 @@ self_end(struct self *self)
         return;
     if (self_ending)
         self_ending(self);
+    recorder_thread_ends(self);
     if (self->bell >= 0)
         os_close(self->bell);
     if (self->slot)
@@ -248,6 +253,7 @@ self_forked(const char *name, int parent)
         if (!registry_is_open())
             (void)registry_open();
     }
+    control_opened();
     open_process(name, parent);
     self_here = &main_block;
     atomic_store_explicit(&opened, 2, memory_order_release);

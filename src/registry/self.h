@@ -14,6 +14,7 @@ struct deck;
 struct to_tell;
 struct sentry;
 struct holder;
+struct writer;
 
 /* All fields: written by the thread itself, or by who makes the block before
  * the thread runs. */
@@ -30,6 +31,8 @@ struct self {
     struct deck *deck;      /* pool/: its lanes, if it works for a pool */
     struct to_tell *ending; /* worker/on_end.c; NULL: it ends no job */
     struct holder *leases;  /* queue/lease.h; under its lock */
+    struct writer *writer;  /* registry/recorder.c; NULL until first used */
+    const char *region;     /* pool/loop.c: the call that enters one */
     _Atomic uint32_t
         hint;       /* wait/policy.h, for words that are waited on once */
     uint32_t owner; /* what locks say while it holds them: slot->owner, or

@@ -48,6 +48,37 @@ struct registry_obituary {
     _Atomic uint64_t text[32];
 };
 
+/* Of the recording of what the program does; see recorder.h. How one is asked
+ * for from outside, by who may write this file: control.c.
+ *
+ *   word     session of the recording, 0 = none, and RECORDER_ASKED
+ *   request  see enum registry_request
+ */
+enum registry_request {
+    REGISTRY_NO_REQUEST, /* -> WRITING, by who asks, compare-and-swap */
+    REGISTRY_WRITING,    /* `path`; -> START or STOP */
+    REGISTRY_START,      /* -> TAKEN, by the program, compare-and-swap; or back
+                            to NO_REQUEST, the same, by who has asked */
+    REGISTRY_STOP,
+    REGISTRY_TAKEN,   /* -> ANSWERED, by the program */
+    REGISTRY_ANSWERED /* `answer` counts; -> NO_REQUEST, by who has asked */
+};
+
+enum {
+    REGISTRY_PATH = 456
+};
+
+struct registry_control {
+    _Atomic uint32_t word;
+    _Atomic uint32_t request;
+    _Atomic int32_t answer; /* a status */
+    _Atomic int32_t owner;  /* process that records; 0 = none */
+    _Atomic int32_t fd;     /* there, of the file */
+    _Atomic uint32_t last;  /* session that there was */
+    _Atomic uint64_t unused[4];
+    char path[REGISTRY_PATH]; /* absolute, with its end; by who asks */
+};
+
 struct registry_header {
     uint64_t magic;
     uint32_t version;
@@ -57,15 +88,16 @@ struct registry_header {
     uint64_t labels_at; /* offset of the label owners */
     int32_t root;       /* pid of the program */
     uint32_t unused;
-    int64_t made;             /* monotonic */
-    _Atomic uint32_t control; /* asked of the program from outside */
-    _Atomic uint32_t claims;  /* of slots, ever */
-    _Atomic uint32_t buried;  /* obituaries, ever */
+    int64_t made; /* monotonic */
+    _Atomic uint32_t unused_too;
+    _Atomic uint32_t claims; /* of slots, ever */
+    _Atomic uint32_t buried; /* obituaries, ever */
     /* Of each block: below it lie all slots that were ever claimed; and whether
      * a thread in it has used an object of several processes (SLOT_SHARES).
      * Slots are read only where they can matter: it gives them memory. */
     _Atomic uint8_t used[SLOT_BLOCKS];
     struct registry_obituary obituaries[REGISTRY_OBITUARIES]; /* a ring */
+    _Alignas(512) struct registry_control control;
 };
 
 enum slot_flags {
@@ -175,6 +207,9 @@ _Static_assert(sizeof(struct slot) == 4096, "a slot is a page");
 _Static_assert(offsetof(struct slot, certificate) == 4064,
                "the word lies 32 bytes before its node");
 _Static_assert(sizeof(struct registry_header) <= 4096, "the header is a page");
+_Static_assert(offsetof(struct registry_header, control) == 3584 &&
+                   sizeof(struct registry_control) == 512,
+               "tools write there");
 
 struct label {
     _Atomic uint32_t sequence; /* odd while it is written */

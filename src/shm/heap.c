@@ -4,6 +4,7 @@
 #include "shm/heap.h"
 
 #include "base/digest.h"
+#include "base/text.h"
 #include "base/why.h"
 #include "os/os.h"
 #include "shm/layout.h"
@@ -178,33 +179,12 @@ make(size_t spans)
 
 /* --- how large */
 
-/* A number, and K, M or G behind it. False: something else. */
-static bool
-parse(const char *text, size_t *out)
-{
-    static const char units[] = "KMG";
-    char *end;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    const unsigned long long number = strtoull(text, &end, 10);
-    const char *unit = *end ? strchr(units, *end) : NULL;
-    const int shift = unit ? 10 * (int)(unit - units + 1) : 0;
-
-    if (errno || number == 0 || (*end && (!unit || end[1])) ||
-        number > MOST >> shift)
-        return false;
-    *out = (size_t)number << shift;
-    return true;
-}
-
 static int
 choose_size(size_t *wanted)
 {
     const char *text = secure_getenv("WEFT_SHARED_SIZE");
 
-    if (text && *text && !parse(text, wanted))
+    if (text && *text && !text_size(text, MOST, wanted))
         return why_set(WEFT_EINVAL,
                        "WEFT_SHARED_SIZE is '%.64s', which is not a size such "
                        "as 512M or 4G, up to 16384G",

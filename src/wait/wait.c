@@ -1,6 +1,7 @@
 #include "wait/wait.h"
 
 #include "os/os.h"
+#include "registry/recorder.h"
 #include "registry/registry.h"
 
 #include <weft/status.h>
@@ -27,7 +28,12 @@ wait_publish(struct self *self, const struct wait_terms *terms)
 {
     struct slot *slot = self->slot;
 
-    if (!slot || terms->kind == SLOT_WAIT_NONE)
+    if (terms->kind == SLOT_WAIT_NONE)
+        return;
+    if (recorder_is_on())
+        record_wait(self, terms->kind, terms->object,
+                    registry_id(registry_owner_slot(terms->owner)));
+    if (!slot)
         return;
     PUT(slot, object, (uintptr_t)terms->object);
     PUT(slot, kind, terms->kind);
@@ -47,6 +53,7 @@ wait_withdraw(struct self *self)
 {
     struct slot *slot = self->slot;
 
+    record_wait_over(self);
     if (!slot)
         return;
     PUT(slot, since, os_now());

@@ -147,6 +147,7 @@ go_on(weft_job *job)
 {
     if (!leaves(job, JOB_READY))
         return;
+    record_ready(&job->recorded);
     job->due = weft_in(job->delay).ns;
     if (job->delay == 0 && job->of->begin_at_once) {
         if (after_take(job) < 0) {
@@ -200,6 +201,7 @@ launch_behind(weft_job *job, const weft_job *before)
     }
     if (!leaves(job, JOB_READY))
         return 0;
+    record_ready(&job->recorded);
     if (job->delay > 0) {
         job->due = weft_in(job->delay).ns;
         make_due(job);

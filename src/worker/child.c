@@ -35,6 +35,7 @@ static struct {
     struct job_call call;
     int handed[WIRE_HANDED];
     weft_fn *fn;
+    struct recorded recorded;
     int code;
 } child;
 
@@ -337,9 +338,18 @@ static void
 run(void *unused)
 {
     (void)unused;
+    const bool measured = recorder_is_on();
+    const int64_t begun = measured ? os_now() : 0;
+    const int64_t cpu = measured ? os_cpu_of_thread() : 0;
+
+    record_begin(&child.recorded, RECORD_PROCESS, self_process()->name);
     child.code = child.fn(&child.call.call);
     self_get()->shield = 0;
     at_end_run(self_get());
+    record_end(&child.recorded, child.code != 0);
+    if (measured)
+        record_on_cpu(&child.recorded, os_cpu_of_thread() - cpu,
+                      os_now() - begun);
 }
 
 void
@@ -352,6 +362,8 @@ child_run(const struct wire_request *request, const int *fds)
                            : -1);
     take_fds(request, fds);
     take_part(request);
+    child.recorded = request->recorded;
+    recorder_look();
     take_handed(request->handed, fds + WIRE_FDS);
     void *stack = set_up(request);
 

@@ -129,6 +129,13 @@ job_new(const struct task_way *way, const weft_task *task, const char *name)
     job->call.room = result;
     job->outcome = (weft_outcome){
         .exit_code = -1, .message = "", .where = "", .stack = "", .output = ""};
+    /* What is given a mask is a pool's worker: the library's own business. */
+    if (kind == WEFT_PROMISE || way->mask)
+        record_not(&job->recorded);
+    else
+        record_submit(&job->recorded);
+    if (job->after)
+        job->recorded.after = record_id_of(&job->after->recorded);
     return job;
 }
 
@@ -318,6 +325,7 @@ job_timer(struct timer *timer)
     if (job_has_ended(job))
         return;
     if (atomic_load(&job->phase) == JOB_DELAYED) {
+        record_ready(&job->recorded);
         atomic_store(&job->phase, JOB_READY);
         job_begin_late(job);
     } else if (atomic_load(&job->stop.asked) == 0) {
@@ -380,8 +388,10 @@ weft_join(weft_job *job, weft_time deadline)
 {
     if (!job)
         return why_set(WEFT_EINVAL, "weft_join: job is NULL");
-    if (job_has_ended(job))
+    if (job_has_ended(job)) {
+        record_join(&job->recorded);
         return 0;
+    }
     if (job_is_mine(job))
         return why_set(WEFT_EDEADLK, "'%s' would wait for its own end",
                        job->name);
@@ -389,9 +399,11 @@ weft_join(weft_job *job, weft_time deadline)
 
     if (status == WEFT_ETIMEDOUT)
         return why_set(status, "'%s' has not ended by the deadline", job->name);
-    return status < 0 ? why_set(status, "asked to stop while waiting for '%s'",
-                                job->name)
-                      : 0;
+    if (status < 0)
+        return why_set(status, "asked to stop while waiting for '%s'",
+                       job->name);
+    record_join(&job->recorded);
+    return 0;
 }
 
 int

@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/text.h"
+#include "registry/recorder.h"
 #include "wait/lock.h"
 #include "wait/stop.h"
 #include "wait/wait.h"
@@ -172,6 +173,7 @@ struct weft_job {
     char *result;    /* result_size bytes within the block, or the kind's */
     struct job_call call;
     weft_outcome outcome;
+    struct recorded recorded;
 
     /* From here on nothing is written for a job that needs none of it: memory
      * that is used again comes with all of this as it is to begin with. */

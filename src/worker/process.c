@@ -99,6 +99,7 @@ process_begin(weft_job *job)
 
     if (atomic_load(&process_kills) == 0)
         atomic_store(&process_kills, os_memory_kills());
+    process->request.recorded = job->recorded;
     int pid = process_make(process);
 
     if (pid == WEFT_EAGAIN && thread_cached_count() > 0) {
@@ -286,11 +287,16 @@ process_ended(weft_job *job)
     os_close(process->pidfd);
     process->pidfd = -1;
     judge(job, &end);
+    const bool said =
+        atomic_load(&process_report(process)->phase.value) == WIRE_RETURNED;
+
     take_message(job);
     take_result(job);
     lock_give(&job->lock);
     const bool again = process->method == WEFT_ZYGOTE;
 
+    if (!said)
+        record_died(&job->recorded, job->outcome.status < 0);
     job_end(job);
     if (again)
         zygote_wish();

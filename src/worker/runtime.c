@@ -4,6 +4,7 @@
 #include "base/why.h"
 #include "os/os.h"
 #include "queue/outlet.h"
+#include "registry/recorder.h"
 #include "registry/registry.h"
 #include "shm/heap.h"
 #include "sync/recover.h"
@@ -18,6 +19,7 @@
 #include "worker/zygote.h"
 
 #include <weft/status.h>
+#include <weft/trace.h>
 
 #include <limits.h>
 #include <stdio.h>
@@ -73,6 +75,8 @@ static void
 main_ends(void)
 {
     runtime_close(false);
+    if (recorder_has_thread())
+        weft_trace_stop();
 }
 
 __attribute__((constructor)) static void
@@ -188,8 +192,9 @@ runtime_threads(void)
     for (;;) {
         const int idle = thread_idle_count();
         const int settling = thread_cached_count() - idle;
-        const int count = os_threads_beside(idle + service_runs() +
-                                            bell_has_thread() + sentry_count());
+        const int count =
+            os_threads_beside(idle + service_runs() + bell_has_thread() +
+                              sentry_count() + recorder_has_thread());
 
         if (count <= 1 ||
             os_now() - begun >= (count - settling <= 1 ? LONGER : PATIENCE))
@@ -431,22 +436,6 @@ void
 weft_fini(void)
 {
     runtime_close(false);
-}
-
-unsigned
-weft_cpu_count(void)
-{
-    unsigned count = os_cpu_affinity();
-    const unsigned quota = os_cpu_quota("");
-    const char *wanted = secure_getenv("WEFT_CPUS");
-    char *end = NULL;
-    const long number = wanted ? strtol(wanted, &end, 10) : 0;
-
-    if (quota && quota < count)
-        count = quota;
-    if (number > 0 && end && *end == '\0' && (unsigned long)number < count)
-        count = (unsigned)number;
-    return count ? count : 1;
 }
 
 const char *

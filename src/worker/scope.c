@@ -255,6 +255,7 @@ weft_scope_next(weft_scope *scope, weft_job **out, weft_time deadline)
         scope->given = take_ended(scope, &left, &seen);
         if (scope->given) {
             settle(scope->given);
+            record_join(&scope->given->recorded);
             job_see(scope->given);
             *out = scope->given;
             return 0;
@@ -361,8 +362,10 @@ weft_scope_close(weft_scope *scope, weft_time deadline)
         return why_set(WEFT_EDEADLK, "a job would wait for its own scope");
     const int waited = wait_for_all(scope, deadline.ns);
 
-    list_foreach (at, &scope->ended)
+    list_foreach (at, &scope->ended) {
         settle(list_entry(at, weft_job, in_scope));
+        record_join(&list_entry(at, weft_job, in_scope)->recorded);
+    }
     const int status = verdict(scope, waited);
 
     scope_free(scope);

@@ -30,13 +30,18 @@ run(weft_job *job, struct self *self)
     if (may && job->delay > 0)
         (void)weft_sleep(weft_in(job->delay));
     if (may && !job_is_canceled(job)) {
+        if (job->late)
+            record_ready(&job->recorded);
         job_begun(job, os_now());
+        record_begin(&job->recorded, RECORD_SERIAL, job->name);
         const int code = job->fn(&job->call.call);
 
         at_end_run(self);
+        record_end(&job->recorded, code != 0);
         job_returned(job, code);
         job->outcome.wall = os_now() - job->begun;
         job->outcome.cpu = os_cpu_of_thread() - cpu;
+        record_on_cpu(&job->recorded, job->outcome.cpu, job->outcome.wall);
     }
     self->shield = shield;
     self->at_end = at_end;

@@ -150,15 +150,19 @@ run_function(struct thread *thread, weft_job *job)
     os_signals_set(&job->mask);
 
     const int64_t cpu = meter_begin(&thread->meter, job->begun);
+
+    record_begin(&job->recorded, RECORD_THREAD, job->name);
     const int code = job->fn(&job->call.call);
 
     self->shield = 0;
     at_end_run(self);
+    record_end(&job->recorded, code != 0);
     recover_self(self);
     self->stop = NULL;
     self->job = NULL;
     job_returned(job, code);
     meter_end(&thread->meter, job->begun, cpu, &job->outcome);
+    record_on_cpu(&job->recorded, job->outcome.cpu, job->outcome.wall);
 }
 
 /* What the job was seen as is over before the job counts as ended. */

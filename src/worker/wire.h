@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "os/os.h"
+#include "registry/recorder.h"
 #include "wait/wait.h"
 #include "worker/image.h"
 
@@ -56,6 +57,7 @@ struct wire_request {
     uint64_t rights;           /* the caller's, as struct os_rights */
     struct os_context context; /* the same */
     uint16_t cpus[WIRE_CPUS];
+    struct recorded recorded;
     char name[TEXT_NAME];
     struct image_ref fn;
 };

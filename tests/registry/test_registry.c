@@ -101,7 +101,7 @@ START_TEST(the_layout_is_as_written_down)
     ck_assert_uint_eq(offsetof(struct slot, stack), 1992);
     ck_assert_uint_eq(offsetof(struct slot, certificate), 4064);
     ck_assert_uint_eq(sizeof(struct slot), 4096);
-    ck_assert_uint_eq(offsetof(struct registry_header, control), 48);
+    ck_assert_uint_eq(offsetof(struct registry_header, control), 3584);
     ck_assert_uint_eq(offsetof(struct label, name), 16);
     ck_assert_uint_le(sizeof(struct label), LABEL_SIZE);
 }

@@ -1,0 +1,178 @@
+/* Having another program record: a request in its registry. */
+#include "base/why.h"
+#include "os/os.h"
+#include "registry/recorder.h"
+#include "registry/slot.h"
+
+#include <weft/status.h>
+#include <weft/trace.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long who asked before may take to read the answer, if it still lives. */
+#define LEFT_BEHIND (5 * INT64_C(1000000000))
+
+static int
+cannot_attach(int error, int pid)
+{
+    if (error == -ESRCH)
+        return why_set(WEFT_ESRCH, "there is no process %d", pid);
+    if (error == -ENOENT)
+        return why_set(WEFT_ESRCH, "process %d does not use weft", pid);
+    if (error == -EACCES || error == -EPERM)
+        return why_set(WEFT_EPERM, "process %d is another user's", pid);
+    return why_system(error, "look at its registry");
+}
+
+/* The other program's registry, its first page mapped; NULL: *status says why.
+ */
+static struct registry_header *
+attach(int pid, int *status)
+{
+    void *page = NULL;
+    const int fd = os_open_of(pid, "weft-registry");
+    int error = fd;
+
+    if (fd >= 0) {
+        error = os_file_size(fd) < OS_PAGE
+                    ? -EINVAL
+                    : os_map(&page, OS_PAGE, fd, OS_READ | OS_WRITE);
+        os_close(fd);
+    }
+    if (error < 0) {
+        *status = cannot_attach(error, pid);
+        return NULL;
+    }
+    struct registry_header *header = page;
+
+    if (header->magic == REGISTRY_MAGIC && header->version == REGISTRY_VERSION)
+        return header;
+    os_unmap(page, OS_PAGE);
+    *status =
+        why_set(WEFT_EMISMATCH, "process %d uses another version of weft", pid);
+    return NULL;
+}
+
+/* Waits until the request is no longer `old`. false: the time is over. */
+static bool
+wait_for_change(struct registry_control *control, uint32_t old, int64_t until)
+{
+    while (atomic_load_explicit(&control->request, memory_order_acquire) ==
+           old) {
+        if (os_now() >= until)
+            return false;
+        (void)os_futex_wait(&control->request, old, until, true);
+    }
+    return true;
+}
+
+/* Waits for the end of somebody else's request, or until it seems that he was
+ * killed over it. */
+static int
+wait_for_turn(struct registry_control *control, uint32_t old, int64_t until)
+{
+    const bool his = old == REGISTRY_WRITING || old == REGISTRY_ANSWERED;
+    const int64_t patience = os_now() + LEFT_BEHIND;
+
+    if (wait_for_change(control, old,
+                        his && patience < until ? patience : until))
+        return WEFT_EAGAIN;
+    return his && os_now() >= patience
+               ? WEFT_OK
+               : why_set(WEFT_EBUSY, "somebody else asks the same now");
+}
+
+/* Makes the request ours to write. */
+static int
+take(struct registry_control *control, int64_t until)
+{
+    int status;
+
+    do {
+        uint32_t old =
+            atomic_load_explicit(&control->request, memory_order_acquire);
+
+        status = old == REGISTRY_NO_REQUEST
+                     ? WEFT_OK
+                     : wait_for_turn(control, old, until);
+        /* acquire: who asked before has read its answer */
+        if (status == WEFT_OK &&
+            !atomic_compare_exchange_strong_explicit(
+                &control->request, &old, REGISTRY_WRITING, memory_order_acquire,
+                memory_order_relaxed))
+            status = WEFT_EAGAIN;
+    } while (status == WEFT_EAGAIN);
+    return status;
+}
+
+/* Asks, and returns the answer. */
+static int
+ask(struct registry_control *control, uint32_t request, int64_t until)
+{
+    uint32_t taken = request;
+
+    /* release: pairs with the program's acquire of the request */
+    atomic_store_explicit(&control->request, request, memory_order_release);
+    atomic_fetch_or_explicit(&control->word, RECORDER_ASKED,
+                             memory_order_release);
+    os_futex_wake(&control->word, INT_MAX, true);
+    if (!wait_for_change(control, request, until) &&
+        atomic_compare_exchange_strong_explicit(
+            &control->request, &taken, REGISTRY_NO_REQUEST,
+            memory_order_relaxed, memory_order_relaxed))
+        return why_set(WEFT_ETIMEDOUT, "the program has not called weft");
+    if (!wait_for_change(control, REGISTRY_TAKEN, os_now() + LEFT_BEHIND))
+        return why_set(WEFT_ETIMEDOUT, "the program began, but did not answer");
+    const int answer =
+        atomic_load_explicit(&control->answer, memory_order_relaxed);
+
+    atomic_store_explicit(&control->request, REGISTRY_NO_REQUEST,
+                          memory_order_release);
+    return answer < 0 ? why_because(answer, "the program") : WEFT_OK;
+}
+
+int
+weft_trace_start_in(int pid, const char *path, weft_time until)
+{
+    int status = WEFT_OK;
+
+    if (!path || *path != '/' || strlen(path) >= REGISTRY_PATH)
+        return why_set(WEFT_EINVAL,
+                       "the path must be absolute and have at "
+                       "most %d bytes",
+                       REGISTRY_PATH - 1);
+    struct registry_header *header = attach(pid, &status);
+
+    if (!header)
+        return status;
+    status = take(&header->control, until.ns);
+    if (status == WEFT_OK) {
+        memcpy(header->control.path, path, strlen(path) + 1);
+        status = ask(&header->control, REGISTRY_START, until.ns);
+    }
+    os_unmap(header, OS_PAGE);
+    return status;
+}
+
+int
+weft_trace_stop_in(int pid, weft_time until)
+{
+    int status = WEFT_OK;
+    struct registry_header *header = attach(pid, &status);
+
+    if (!header)
+        return status;
+    const uint32_t word =
+        atomic_load_explicit(&header->control.word, memory_order_relaxed);
+
+    if (word & ~RECORDER_ASKED) {
+        status = take(&header->control, until.ns);
+        if (status == WEFT_OK)
+            status = ask(&header->control, REGISTRY_STOP, until.ns);
+    }
+    os_unmap(header, OS_PAGE);
+    return status;
+}

@@ -1,0 +1,224 @@
+#include "command.h"
+
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_FILE "trace.weft"
+
+/* How long a program may take to notice that it shall begin or end. */
+#define PATIENCE (5 * WEFT_SECOND)
+
+struct record {
+    const char *to;
+    char **command;
+    int pid;        /* of a running program instead; 0 = none */
+    double seconds; /* for so long; 0 = until Ctrl-C */
+};
+
+enum {
+    LOOK = 50 /* ms between two looks whether it still runs */
+};
+
+static double
+number(const char *text, struct argp_state *state)
+{
+    char *end;
+    const double value = strtod(text, &end);
+
+    if (end == text || *end || !(value > 0) || value > 1e9)
+        argp_error(state, "'%s' is no such number", text);
+    return value;
+}
+
+static error_t
+take(int key, char *value, struct argp_state *state)
+{
+    struct record *record = state->input;
+
+    switch (key) {
+    case 'o':
+        record->to = value;
+        return 0;
+    case 'p':
+        record->pid = (int)number(value, state);
+        return 0;
+    case 't':
+        record->seconds = number(value, state);
+        return 0;
+    case ARGP_KEY_ARGS:
+        record->command = state->argv + state->next;
+        return 0;
+    case ARGP_KEY_END:
+        if (!record->command == !record->pid)
+            argp_error(state, "either a command or --pid");
+        if (record->seconds > 0 && !record->pid)
+            argp_error(state, "--time is for --pid");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* A recording of before is replaced; anything else is not ours to remove. */
+static void
+make_room(const char *path)
+{
+    struct stat file;
+    weft_recording *recording;
+
+    if (stat(path, &file) < 0)
+        return;
+    if (file.st_size > 0) {
+        if (weft_recording_open(&recording, path) < 0)
+            errx(EXIT_NO_RECORDING, "%s exists already: %s", path, weft_why());
+        weft_recording_close(recording);
+    }
+    if (unlink(path) < 0)
+        err(EXIT_NO_RECORDING, "%s", path);
+}
+
+/* Whoever writes it may have another directory: the path, absolute. */
+static char *
+whole_path(const char *path)
+{
+    char *directory = NULL, *whole = NULL;
+
+    if (*path != '/')
+        directory = getcwd(NULL, 0);
+    if (*path != '/' && !directory)
+        err(EXIT_NO_RECORDING, "the working directory");
+    if (asprintf(&whole, "%s%s%s", directory ? directory : "",
+                 directory ? "/" : "", path) < 0)
+        err(EXIT_NO_RECORDING, "%s", path);
+    free(directory);
+    return whole;
+}
+
+/* The line that it is all about. */
+static int
+say_verdict(const char *path)
+{
+    weft_recording *recording;
+
+    if (access(path, F_OK) < 0) {
+        warnx("nothing was recorded: does the command use weft?");
+        return EXIT_NO_RECORDING;
+    }
+    if (weft_recording_open(&recording, path) < 0) {
+        warnx("%s", weft_why());
+        return EXIT_NO_RECORDING;
+    }
+    fprintf(stderr, "weft: %s\nweft: recorded in %s\n",
+            weft_recording_verdict(recording), path);
+    weft_recording_close(recording);
+    return EXIT_SUCCESS;
+}
+
+static void
+ignore(int signal)
+{
+    (void)signal;
+}
+
+/* Ctrl-C is for the command; this program sees it end. A handler is forgotten
+ * by the command, which would inherit that a signal is ignored. */
+static void
+leave_to_command(int which)
+{
+    if (signal(which, ignore) == SIG_IGN)
+        signal(which, SIG_IGN);
+}
+
+static int
+record_command(const struct record *record, const char *path)
+{
+    if (setenv("WEFT_TRACE", path, 1) < 0)
+        err(EXIT_NO_RECORDING, "%s", path);
+    leave_to_command(SIGINT);
+    leave_to_command(SIGQUIT);
+    const int pid = command_spawn(record->command, -1);
+
+    if (pid < 0) {
+        warnx("%s: %s", record->command[0], strerror(-pid));
+        return pid == -ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+    }
+    const int code = command_wait(pid);
+    const int said = say_verdict(record->to);
+
+    return code ? code : said;
+}
+
+/* Until Ctrl-C, the time is over or the program has ended. `signals` are
+ * blocked. */
+static void
+wait_while_recording(const struct record *record, const sigset_t *signals)
+{
+    const struct timespec slice = {0, LOOK * 1000000L};
+    const weft_time end =
+        record->seconds > 0
+            ? weft_in((weft_duration)(record->seconds * WEFT_SECOND))
+            : WEFT_FOREVER;
+
+    while (weft_now().ns < end.ns && kill(record->pid, 0) == 0)
+        if (sigtimedwait(signals, NULL, &slice) > 0)
+            return;
+}
+
+static int
+record_running(const struct record *record, const char *path)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    if (weft_trace_start_in(record->pid, path, weft_in(PATIENCE)) < 0) {
+        warnx("%s", weft_why());
+        return EXIT_NO_RECORDING;
+    }
+    fprintf(stderr, "weft: recording; Ctrl-C ends it\n");
+    wait_while_recording(record, &signals);
+    /* A program that has ended needs not be told. */
+    if (weft_trace_stop_in(record->pid, weft_in(PATIENCE)) < 0 &&
+        kill(record->pid, 0) == 0)
+        warnx("%s", weft_why());
+    return say_verdict(record->to);
+}
+
+int
+command_record(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"output", 'o', "FILE", 0,
+         "The recording; " DEFAULT_FILE " if not given", 0},
+        {"pid", 'p', "PID", 0, "Record a program that runs already", 0},
+        {"time", 't', "SECONDS", 0, "With --pid: for so long", 0},
+        {0}};
+    static const struct argp argp = {
+        options,
+        take,
+        "[--] COMMAND [ARGUMENT...]\n--pid PID",
+        "Runs the command, records what it does and says whether it was "
+        "concurrent, and whether parallel. Exits as the command does.",
+        NULL,
+        NULL,
+        NULL};
+    struct record record = {.to = DEFAULT_FILE};
+
+    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &record);
+    make_room(record.to);
+    char *path = whole_path(record.to);
+    const int code = record.pid ? record_running(&record, path)
+                                : record_command(&record, path);
+
+    free(path);
+    return code;
+}
