@@ -223,17 +223,17 @@ advance(struct seat *seat, weft_job *job)
                             job->call.call.arg_size - CHANNEL_WINDOW);
 }
 
-/* Whether the worker may have begun the task that follows. What it was offered
- * and has not taken it has not begun. */
+/* Whether the worker may have begun a task after this one. The first that was
+ * not taken back tells: those after it come later. */
 static bool
-may_have_begun(const struct seat *seat, uint32_t number)
+may_have_gone_on(const struct seat *seat, uint32_t number)
 {
-    const uint32_t claim =
-        atomic_load(&seat_door(seat)->claims[channel_place(number)]);
-
-    return (int32_t)(seat->head - number) >= 0 && seat->unsent != number &&
-           claim != channel_claim(number, CHANNEL_OFFERED) &&
-           claim != channel_claim(number, CHANNEL_RETRACTED);
+    do {
+        if (number++ == seat->head || seat->unsent == number)
+            return false;
+    } while (!seat->jobs[channel_place(number)]);
+    return atomic_load(&seat_door(seat)->claims[channel_place(number)]) !=
+           channel_claim(number, CHANNEL_OFFERED);
 }
 
 /* As much of it as is used. */
@@ -243,12 +243,13 @@ copy_answer(const struct channel_answer *from, struct channel_answer *to)
     const size_t head = offsetof(struct channel_answer, bytes);
 
     memcpy((void *)to, from, head);
-    const size_t size = to->message_size + to->result_size;
+    if (to->message_size > CHANNEL_BYTES)
+        to->message_size = CHANNEL_BYTES;
+    const size_t room = CHANNEL_BYTES - to->message_size;
 
     memcpy(to->bytes, from->bytes,
-           to->result_size > CHANNEL_BYTES || size > CHANNEL_BYTES
-               ? to->message_size % (CHANNEL_BYTES + 1)
-               : size);
+           to->message_size +
+               (to->result_size <= room ? (size_t)to->result_size : 0));
 }
 
 /* A copy of the next answer; its job, or NULL: it is not there. */
@@ -260,13 +261,13 @@ next_answered(const struct seat *seat, struct channel_answer *copy)
     const struct channel_answer *fresh = seat_fresh(seat, place);
     const struct channel_answer *kept = seat_answer(seat, place);
 
-    if (seat->tail == seat->head)
+    if (seat->tail == seat->head || seat->unsent == number)
         return NULL;
     if (atomic_load_explicit(&fresh->number, memory_order_acquire) == number) {
         copy_answer(fresh, copy);
         /* The claim is read after the copy was made. */
         atomic_thread_fence(memory_order_seq_cst);
-        if (!may_have_begun(seat, number + 1))
+        if (!may_have_gone_on(seat, number))
             return seat->jobs[place];
     }
     if (atomic_load_explicit(&kept->number, memory_order_acquire) != number)

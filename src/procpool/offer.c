@@ -175,9 +175,12 @@ static void
 publish(struct seat *seat, uint32_t number, enum channel_claim claim)
 {
     struct channel_door *door = seat_door(seat);
+    const unsigned place = channel_place(number);
 
-    atomic_store_explicit(&door->claims[channel_place(number)],
-                          channel_claim(number, claim), memory_order_release);
+    atomic_store_explicit(&door->claims[place], channel_claim(number, claim),
+                          memory_order_release);
+    atomic_store_explicit(&seat_desk(seat)->tasks[place].number, number,
+                          memory_order_release);
     atomic_fetch_add(&door->offers.value, 1);
     wait_wake(&door->offers, 1, true);
 }
@@ -241,7 +244,7 @@ static void
 offer(struct seat *seat, weft_job *job, struct list *ended)
 {
     take_seat(seat, job);
-    const uint32_t number = seat->head, life = seat->life;
+    const uint32_t number = seat->head;
     struct channel_task *task = &seat_desk(seat)->tasks[channel_place(number)];
     bool sent = true;
 
@@ -250,7 +253,7 @@ offer(struct seat *seat, weft_job *job, struct list *ended)
     job_keep(job);
     if (is_large(job))
         sent = send_unlocked(seat, job, ended);
-    if (seat->life == life) { /* else the worker has died meanwhile */
+    if (job->seat == seat) { /* else the worker has died meanwhile */
         seat->unsent = 0;
         if (sent)
             publish(seat, number, CHANNEL_OFFERED);

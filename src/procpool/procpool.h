@@ -63,7 +63,6 @@ struct seat {
     size_t room; /* bytes for an argument or a result */
     int pid;
     unsigned slot;
-    uint32_t life;       /* counts its workers */
     uint32_t head, tail; /* last number offered, and answered */
     uint32_t unsent;     /* whose argument is being copied; 0 = none */
     weft_job *jobs[CHANNEL_TASKS];         /* NULL: retracted */

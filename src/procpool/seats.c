@@ -265,7 +265,6 @@ start(struct seat *seat, unsigned number)
 static void
 begin_life(struct seat *seat)
 {
-    seat->life++;
     seat->head = seat->tail = seat->unsent = 0;
     seat->given = 0;
     seat->pid = 0;
