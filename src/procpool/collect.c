@@ -213,6 +213,8 @@ advance(struct seat *seat, weft_job *job)
     seat->jobs[channel_place(number)] = NULL;
     seat->tail = number;
     atomic_store(&seat_desk(seat)->collected, number);
+    if (seat->stage == STAGE_ASKED)
+        seat->stage = STAGE_NONE; /* it was this one's */
     seat->since = os_now();
     seat->answered = true;
     seat->pool->early_deaths = 0;
@@ -276,10 +278,23 @@ next_answered(const struct seat *seat, struct channel_answer *copy)
     return seat->jobs[place];
 }
 
+/* A stop could do no more for one that was begun behind another. */
+static void
+stop_first(const struct seat *seat)
+{
+    weft_job *job = seat->tail == seat->head
+                        ? NULL
+                        : seat->jobs[channel_place(seat->tail + 1)];
+
+    if (job && atomic_load(&job->stop.asked) != 0)
+        service_attend(job);
+}
+
 static void
 take_all(struct seat *seat, struct list *ended)
 {
     struct channel_answer answer;
+    const uint32_t before = seat->tail;
     weft_job *job;
 
     if (seat->unprepared)
@@ -292,12 +307,14 @@ take_all(struct seat *seat, struct list *ended)
         collect_one(seat->pool, job, ended);
         skip_retracted(seat);
     }
+    if (seat->tail != before)
+        stop_first(seat);
 }
 
 void
 collect_answers(struct seat *seat, struct list *ended)
 {
-    if (seat->collecting || seat->state < SEAT_IDLE)
+    if (seat->state < SEAT_IDLE || seat->collecting)
         return;
     seat->busy++;
     take_all(seat, ended);

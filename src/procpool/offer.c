@@ -301,6 +301,24 @@ offer_retract_all(struct seat *seat)
     }
 }
 
+/* The last that waits behind another, if the worker gives it back. */
+static bool
+give_back_last(struct seat *seat)
+{
+    struct process_pool *pool = seat->pool;
+
+    for (uint32_t number = seat->head; number - seat->tail > 1; number--) {
+        weft_job *job = seat->jobs[channel_place(number)];
+
+        if (!job || !offer_retract(seat, job))
+            continue;
+        intake_return(&pool->in);
+        list_append(&pool->ready, &job->in_pool);
+        return true;
+    }
+    return false;
+}
+
 /* One that waits behind another for the idle worker. */
 static bool
 take_over(struct process_pool *pool)
@@ -309,16 +327,13 @@ take_over(struct process_pool *pool)
 
     for (unsigned i = 0; i < pool->seat_count; i++) {
         struct seat *from = pool->seats[i];
-        weft_job *job = from->state == SEAT_BUSY && offered(from) > 1 &&
-                                now - from->since > WAKE
-                            ? from->jobs[channel_place(from->head)]
-                            : NULL;
 
-        if (!job || !offer_retract(from, job))
+        if (from->state != SEAT_BUSY || offered(from) <= 1)
             continue;
-        intake_return(&pool->in);
-        list_append(&pool->ready, &job->in_pool);
-        return true;
+        if (now - from->since <= WAKE)
+            seats_look_again(pool, now + LOOK);
+        else if (give_back_last(from))
+            return true;
     }
     return false;
 }

@@ -104,6 +104,7 @@ struct process_pool {
     int64_t pace;          /* ns a task takes, about */
     bool stopping;         /* close has given up waiting */
     int64_t looks;         /* when the timer fires; 0 = it is not set */
+    bool over;             /* all workers are gone for good */
     struct timer timer;    /* for idle workers, and for the next try */
     unsigned seat_count;
     struct seat *seats[SEATS];

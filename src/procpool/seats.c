@@ -14,6 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    RETRY = 100 * (int)WEFT_MS /* ns, until a worker is tried to be made again
+                                  for who is not told that there is none */
+};
+
 /* --- how many */
 
 bool
@@ -74,6 +79,10 @@ seat_rest(struct seat *seat)
     seat->state = SEAT_IDLE;
     seat->since = os_now();
     list_append(&pool->idle, &seat->link);
+    if (pool->idle_time > 0)
+        seats_look_again(pool, seat->since + pool->idle_time);
+    if (pool->in.closing)
+        intake_tell_gone(&pool->in); /* close dismisses who is idle */
 }
 
 /* --- time passes */
@@ -81,7 +90,7 @@ seat_rest(struct seat *seat)
 void
 seats_look_again(struct process_pool *pool, int64_t at)
 {
-    if (pool->looks && pool->looks <= at)
+    if (pool->over || (pool->looks && pool->looks <= at))
         return;
     /* Without it there is the next task. */
     pool->looks = timer_set(&pool->timer, at) == 0 ? at : 0;
@@ -96,8 +105,9 @@ trim_idle(struct process_pool *pool, int64_t now)
 
         if (seat->since + pool->idle_time > now)
             return seat->since + pool->idle_time;
-        pool->size--;
         seat_dismiss(seat);
+        if (pool->size > pool->live)
+            pool->size = pool->live;
     }
     return 0;
 }
@@ -121,6 +131,18 @@ seats_trim(struct process_pool *pool)
 
 /* --- making one */
 
+static void
+rang(struct service_source *source)
+{
+    struct seat *seat = list_entry(source, struct seat, source);
+
+    lock_take(&seat->pool->in.lock);
+    if (seat->bell >= 0) /* else its worker was just buried */
+        os_event_clear(seat->bell);
+    lock_give(&seat->pool->in.lock);
+    collect(seat);
+}
+
 /* One that nobody looks at any more, or a new one. */
 static struct seat *
 vacant(struct process_pool *pool)
@@ -136,18 +158,11 @@ vacant(struct process_pool *pool)
     if (!seat)
         return NULL;
     seat->pool = pool;
+    seat->source.ready = rang;
+    seat->file = seat->bell = seat->statm = -1;
     list_init(&seat->link);
     pool->seats[pool->seat_count++] = seat;
     return seat;
-}
-
-static void
-rang(struct service_source *source)
-{
-    struct seat *seat = list_entry(source, struct seat, source);
-
-    os_event_clear(seat->bell);
-    collect(seat);
 }
 
 static void
@@ -172,6 +187,20 @@ close_channel(struct seat *seat)
     seat->bell = seat->file = seat->statm = -1;
 }
 
+/* Under the lock, since the service thread may look for the one before. */
+static int
+open_bell(struct seat *seat)
+{
+    const int bell = os_event_open();
+
+    if (bell < 0)
+        return why_system(bell, "cannot make a worker's channel");
+    lock_take(&seat->pool->in.lock);
+    seat->bell = bell;
+    lock_give(&seat->pool->in.lock);
+    return service_watch_source(bell, &seat->source);
+}
+
 static int
 open_channel(struct seat *seat)
 {
@@ -179,7 +208,6 @@ open_channel(struct seat *seat)
     void *map = NULL;
 
     seat->room = seat->pool->room;
-    seat->bell = seat->statm = -1;
     seat->file = os_memfd("weft-channel", size);
     int status = seat->file < 0 ? seat->file
                                 : os_map(&map, CHANNEL_MAPPED, seat->file,
@@ -190,13 +218,7 @@ open_channel(struct seat *seat)
     os_keep_from_copies(map, CHANNEL_MAPPED, true);
     os_keep_out_of_core(map, CHANNEL_MAPPED);
     seat->map = map;
-    seat->bell = status = os_event_open();
-    if (status >= 0) {
-        seat->source.ready = rang;
-        status = service_watch_source(seat->bell, &seat->source);
-    }
-    return status < 0 ? why_system(status, "cannot make a worker's channel")
-                      : 0;
+    return open_bell(seat);
 }
 
 /* In the service thread: the worker is no more. */
@@ -368,6 +390,8 @@ seats_need(struct process_pool *pool)
     }
     if (status < 0 && pool->live > 0)
         status = 0; /* others do the work */
+    if (status < 0 && !list_empty(&pool->ready))
+        seats_look_again(pool, os_now() + RETRY);
     lock_give(&pool->in.lock);
     return status;
 }
