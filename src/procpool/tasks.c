@@ -208,10 +208,13 @@ hurry(weft_job *job)
 
 /* --- its channel, seen by who does not have the lock */
 
-/* The seat that the job is in, which stays until unpin(); NULL: in none. */
+/* The seat that the job is in, which stays until unpin(); NULL: in none, or in
+ * one of the program that this process is a fork of, which has no channels. */
 static struct seat *
 pin(weft_job *job)
 {
+    if (pool_of(job)->owner != self_process()->pid)
+        return NULL;
     lock_take(&job->lock);
     struct seat *seat = job->seat;
 

@@ -180,6 +180,27 @@ START_TEST(a_worker_that_cannot_be_made_is_tried_again)
 
 END_TEST
 
+/* --- forks */
+
+static void
+look_from_outside(void *unused)
+{
+    (void)unused;
+    child_expect(weft_join(held, weft_in(10 * WEFT_MS)) == WEFT_ETIMEDOUT);
+    child_expect(weft_kill(held, SIGKILL) == WEFT_ESRCH);
+}
+
+START_TEST(a_fork_of_the_program_has_no_channels)
+{
+    hold_worker();
+    ck_assert_int_eq(support_run_fork(look_from_outside, NULL), 0);
+    gate_open(&common->go);
+    expect_end(held, WEFT_OK);
+    end_pool();
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -195,5 +216,6 @@ main(void)
                    an_idle_worker_takes_all_that_waits_behind_a_long_one);
     tcase_add_test(tcase, a_size_that_was_less_and_is_more_again);
     tcase_add_test(tcase, a_worker_that_cannot_be_made_is_tried_again);
+    tcase_add_test(tcase, a_fork_of_the_program_has_no_channels);
     return support_run(suite);
 }
