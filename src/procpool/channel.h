@@ -85,7 +85,7 @@ enum channel_trouble {
     CHANNEL_CLOSED = 0x636c6f73 /* a task has closed its descriptors */
 };
 
-struct channel_door {
+struct channel_door { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     struct wait_word offers; /* changes with every offer: what an idle worker
                                 sleeps on */
     _Alignas(64) _Atomic uint32_t done; /* answers given: a hint */

@@ -234,8 +234,11 @@ may_have_gone_on(const struct seat *seat, uint32_t number)
         if (number++ == seat->head || seat->unsent == number)
             return false;
     } while (!seat->jobs[channel_place(number)]);
-    return atomic_load(&seat_door(seat)->claims[channel_place(number)]) !=
-           channel_claim(number, CHANNEL_OFFERED);
+    _Atomic uint32_t *claim = &seat_door(seat)->claims[channel_place(number)];
+
+    /* A change that changes nothing, for its release: it comes after the copy
+     * of the answer. */
+    return atomic_fetch_or(claim, 0) != channel_claim(number, CHANNEL_OFFERED);
 }
 
 /* As much of it as is used. */
@@ -267,8 +270,6 @@ next_answered(const struct seat *seat, struct channel_answer *copy)
         return NULL;
     if (atomic_load_explicit(&fresh->number, memory_order_acquire) == number) {
         copy_answer(fresh, copy);
-        /* The claim is read after the copy was made. */
-        atomic_thread_fence(memory_order_seq_cst);
         if (!may_have_gone_on(seat, number))
             return seat->jobs[place];
     }

@@ -67,8 +67,8 @@ enter(struct process_pool *pool, weft_job *job, struct list *ended, bool *lack)
 static int
 take_back(struct process_pool *pool, weft_job *job, int status)
 {
-    if (status == 0 || list_empty(&job->in_pool) ||
-        atomic_load(&job->phase) != JOB_READY)
+    if (status == 0 || atomic_load(&job->phase) != JOB_READY ||
+        list_empty(&job->in_pool))
         return 0;
     list_remove(&job->in_pool);
     intake_undo(&pool->in, job);
@@ -171,8 +171,8 @@ stop(weft_job *job)
         collect_answers(seat, &ended); /* the worker may have nothing else */
     } else if (seat && job->seat == seat) {
         stop_begun(seat, job);
-    } else if (!job->seat && !list_empty(&job->in_pool) && job->entered &&
-               atomic_load(&job->phase) == JOB_READY) {
+    } else if (atomic_load(&job->phase) == JOB_READY && !job->seat &&
+               job->entered && !list_empty(&job->in_pool)) {
         list_remove(&job->in_pool);
         intake_leave(&pool->in);
         cancel(pool, job, &ended);

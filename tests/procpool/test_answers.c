@@ -217,13 +217,26 @@ is_idle(void)
     return idle;
 }
 
-START_TEST(an_answer_to_what_was_not_offered)
+/* A task whose argument cannot be copied further than half of it. */
+static weft_job *
+give_half(void)
 {
     const size_t size = (size_t)8 * CHANNEL_WINDOW;
     void *bytes = calloc(1, size);
 
     ck_assert_ptr_nonnull(bytes);
-    ck_assert(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    limit_files(CHANNEL_ARGUMENT_AT + size / 2);
+    weft_job *job =
+        give(&(weft_task){.fn = count_it, .arg = bytes, .arg_size = size});
+
+    limit_files(RLIM_INFINITY);
+    free(bytes);
+    return job;
+}
+
+START_TEST(an_answer_to_what_was_not_offered)
+{
     hold_worker();
     gate_open(&common->go);
     expect_end(held, WEFT_OK);
@@ -231,20 +244,16 @@ START_TEST(an_answer_to_what_was_not_offered)
     play_answer_quietly(2, (struct channel_answer){.end = CHANNEL_RETURNED});
     pthread_t thread = support_thread(keep_collecting, NULL);
 
-    limit_files(CHANNEL_ARGUMENT_AT + size / 2);
-    weft_job *job =
-        give(&(weft_task){.fn = count_it, .arg = bytes, .arg_size = size});
+    weft_job *job = give_half();
 
     must_join(job);
     gate_open(&common->done);
     support_join(thread);
-    limit_files(RLIM_INFINITY);
     ck_assert_int_eq(outcome(job)->status, WEFT_EFAILED);
     ck_assert_ptr_nonnull(strstr(outcome(job)->message, "argument"));
     weft_release(job);
     expect_end(give(&(weft_task){.fn = count_it}), WEFT_OK);
     ck_assert_int_eq(atomic_load(&common->count), 1);
-    free(bytes);
     end_pool();
 }
 

@@ -88,23 +88,13 @@ is_told(uint32_t number)
            0;
 }
 
-static bool
-is_buried(const weft_job *worker)
-{
-    lock_take(&pool->in.lock);
-    const bool buried = seat->worker != worker;
-
-    lock_give(&pool->in.lock);
-    return buried;
-}
-
 void
 kill_worker(void)
 {
-    const weft_job *worker = seat->worker;
-
+    lock_take(&pool->in.lock); /* after it the seat is another worker's */
     ck_assert_int_eq(kill(seat->pid, SIGKILL), 0);
-    eventually(is_buried(worker));
+    lock_give(&pool->in.lock);
+    eventually(job_has_ended(held));
 }
 
 int

@@ -34,7 +34,7 @@ void play_answer_quietly(uint32_t number, struct channel_answer answer);
 /* Whether the task was told to stop. */
 bool is_told(uint32_t number);
 
-/* Has it die, and waits until the pool has buried it. */
+/* Has it die, and waits until the pool knows: `held` has ended then. */
 void kill_worker(void);
 
 /* A task: counts in common->count. */
