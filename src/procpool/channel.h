@@ -23,15 +23,22 @@
  * Tasks are numbered from 1, and run in that order. A task's claim lies in the
  * door at its number modulo CHANNEL_TASKS:
  *
- *   before            after         who                order
- *   an older number   n OFFERED     the parent         release, after
- * desk.tasks n OFFERED         n TAKEN       the worker, CAS    acquire; then
- * it runs n n OFFERED         n RETRACTED   the parent, CAS    then n runs
- * elsewhere, or never n RETRACTED       n OFFERED     the parent another task;
- * release n RETRACTED, or newer: the worker goes on to n + 1
+ *   before        after        who, and then
+ *   older         n OFFERED    the parent, release; after the task's place
+ *   n OFFERED     n TAKEN      the worker, CAS, acquire; it runs n
+ *   n OFFERED     n RETRACTED  the parent, CAS; n runs elsewhere, or never
+ *   n RETRACTED   m OFFERED    the parent, when another task has the place
+ *   older         n RETRACTED  the parent: n stands for nothing
  *
  * So exactly one of the two has a task, and one that is OFFERED when its worker
  * dies was never begun. The parent takes anything else but OFFERED for begun.
+ *
+ * What a task scribbles over a claim must not leave the two waiting for each
+ * other, so the desk says again that n was offered, in the task's number, and
+ * that later than the claim. A worker that finds n there and in the claim
+ * neither OFFERED nor RETRACTED answers that n was lost; if it was retracted,
+ * and the place just given to another task, nobody reads this. One that finds a
+ * newer number knows that n was retracted, and goes on to n + 1.
  *
  * Who posts and who sleeps: the worker counts `done` after its answer and then
  * reads desk.visitors; the parent's collector changes visitors and then reads
@@ -79,7 +86,7 @@ enum channel_trouble {
     CHANNEL_CLOSED = 0x636c6f73 /* a task has closed its descriptors */
 };
 
-struct channel_door {
+struct channel_door { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     struct wait_word offers; /* changes with every offer: what an idle worker
                                 sleeps on */
     _Alignas(64) _Atomic uint32_t done; /* answers given: a hint */
@@ -88,8 +95,10 @@ struct channel_door {
 };
 
 struct channel_task {
-    _Atomic uint32_t stop; /* 0, or enum job_stop; woken as a futex */
-    uint32_t function;     /* its number */
+    _Atomic uint32_t number; /* of the last one whose claim was written; release
+                                after that */
+    _Atomic uint32_t stop;   /* 0, or enum job_stop; woken as a futex */
+    uint32_t function;       /* its number */
     uint32_t attempt;
     uint32_t room;   /* bytes of its result that there are to begin with:
                         result_size */

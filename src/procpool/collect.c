@@ -214,6 +214,8 @@ advance(struct seat *seat, weft_job *job)
     seat->jobs[channel_place(number)] = NULL;
     seat->tail = number;
     atomic_store(&seat_desk(seat)->collected, number);
+    if (seat->stage == STAGE_ASKED)
+        seat->stage = STAGE_NONE; /* it was this one's */
     seat->since = os_now();
     seat->answered = true;
     seat->pool->early_deaths = 0;
@@ -224,18 +226,20 @@ advance(struct seat *seat, weft_job *job)
                             job->call.call.arg_size - CHANNEL_WINDOW);
 }
 
-/* Whether the worker may have begun the task that follows. What it was offered
- * and has not taken it has not begun. */
+/* Whether the worker may have begun a task after this one. The first that was
+ * not taken back tells: those after it come later. */
 static bool
-may_have_begun(const struct seat *seat, uint32_t number)
+may_have_gone_on(const struct seat *seat, uint32_t number)
 {
-    /* release: what was read before stays before it */
-    const uint32_t claim =
-        atomic_fetch_or(&seat_door(seat)->claims[channel_place(number)], 0);
+    do {
+        if (number++ == seat->head || seat->unsent == number)
+            return false;
+    } while (!seat->jobs[channel_place(number)]);
+    _Atomic uint32_t *claim = &seat_door(seat)->claims[channel_place(number)];
 
-    return (int32_t)(seat->head - number) >= 0 && seat->unsent != number &&
-           claim != channel_claim(number, CHANNEL_OFFERED) &&
-           claim != channel_claim(number, CHANNEL_RETRACTED);
+    /* A change that changes nothing, for its release: it comes after the copy
+     * of the answer. */
+    return atomic_fetch_or(claim, 0) != channel_claim(number, CHANNEL_OFFERED);
 }
 
 /* As much of it as is used. */
@@ -245,12 +249,13 @@ copy_answer(const struct channel_answer *from, struct channel_answer *to)
     const size_t head = offsetof(struct channel_answer, bytes);
 
     memcpy((void *)to, from, head);
-    const size_t size = to->message_size + to->result_size;
+    if (to->message_size > CHANNEL_BYTES)
+        to->message_size = CHANNEL_BYTES;
+    const size_t room = CHANNEL_BYTES - to->message_size;
 
     memcpy(to->bytes, from->bytes,
-           to->result_size > CHANNEL_BYTES || size > CHANNEL_BYTES
-               ? to->message_size % (CHANNEL_BYTES + 1)
-               : size);
+           to->message_size +
+               (to->result_size <= room ? (size_t)to->result_size : 0));
 }
 
 /* A copy of the next answer; its job, or NULL: it is not there. */
@@ -262,11 +267,11 @@ next_answered(const struct seat *seat, struct channel_answer *copy)
     const struct channel_answer *fresh = seat_fresh(seat, place);
     const struct channel_answer *kept = seat_answer(seat, place);
 
-    if (seat->tail == seat->head)
+    if (seat->tail == seat->head || seat->unsent == number)
         return NULL;
     if (atomic_load_explicit(&fresh->number, memory_order_acquire) == number) {
         copy_answer(fresh, copy);
-        if (!may_have_begun(seat, number + 1))
+        if (!may_have_gone_on(seat, number))
             return seat->jobs[place];
     }
     if (atomic_load_explicit(&kept->number, memory_order_acquire) != number)
@@ -275,10 +280,23 @@ next_answered(const struct seat *seat, struct channel_answer *copy)
     return seat->jobs[place];
 }
 
+/* A stop could do no more for one that was begun behind another. */
+static void
+stop_first(const struct seat *seat)
+{
+    weft_job *job = seat->tail == seat->head
+                        ? NULL
+                        : seat->jobs[channel_place(seat->tail + 1)];
+
+    if (job && atomic_load(&job->stop.asked) != 0)
+        service_attend(job);
+}
+
 static void
 take_all(struct seat *seat, struct list *ended)
 {
     struct channel_answer answer;
+    const uint32_t before = seat->tail;
     weft_job *job;
 
     if (seat->unprepared)
@@ -291,12 +309,14 @@ take_all(struct seat *seat, struct list *ended)
         collect_one(seat->pool, job, ended);
         skip_retracted(seat);
     }
+    if (seat->tail != before)
+        stop_first(seat);
 }
 
 void
 collect_answers(struct seat *seat, struct list *ended)
 {
-    if (seat->collecting || seat->state < SEAT_IDLE)
+    if (seat->state < SEAT_IDLE || seat->collecting)
         return;
     seat->busy++;
     take_all(seat, ended);

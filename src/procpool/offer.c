@@ -189,9 +189,12 @@ static void
 publish(struct seat *seat, uint32_t number, enum channel_claim claim)
 {
     struct channel_door *door = seat_door(seat);
+    const unsigned place = channel_place(number);
 
-    atomic_store_explicit(&door->claims[channel_place(number)],
-                          channel_claim(number, claim), memory_order_release);
+    atomic_store_explicit(&door->claims[place], channel_claim(number, claim),
+                          memory_order_release);
+    atomic_store_explicit(&seat_desk(seat)->tasks[place].number, number,
+                          memory_order_release);
     atomic_fetch_add(&door->offers.value, 1);
     wait_wake(&door->offers, 1, true);
 }
@@ -255,7 +258,7 @@ static void
 offer(struct seat *seat, weft_job *job, struct list *ended)
 {
     take_seat(seat, job);
-    const uint32_t number = seat->head, life = seat->life;
+    const uint32_t number = seat->head;
     struct channel_task *task = &seat_desk(seat)->tasks[channel_place(number)];
     bool sent = true;
 
@@ -264,7 +267,7 @@ offer(struct seat *seat, weft_job *job, struct list *ended)
     job_keep(job);
     if (is_large(job))
         sent = send_unlocked(seat, job, ended);
-    if (seat->life == life) { /* else the worker has died meanwhile */
+    if (job->seat == seat) { /* else the worker has died meanwhile */
         seat->unsent = 0;
         if (sent)
             publish(seat, number, CHANNEL_OFFERED);
@@ -313,6 +316,24 @@ offer_retract_all(struct seat *seat)
     }
 }
 
+/* The last that waits behind another, if the worker gives it back. */
+static bool
+give_back_last(struct seat *seat)
+{
+    struct process_pool *pool = seat->pool;
+
+    for (uint32_t number = seat->head; number - seat->tail > 1; number--) {
+        weft_job *job = seat->jobs[channel_place(number)];
+
+        if (!job || !offer_retract(seat, job))
+            continue;
+        intake_return(&pool->in);
+        list_append(&pool->ready, &job->in_pool);
+        return true;
+    }
+    return false;
+}
+
 /* One that waits behind another for the idle worker. */
 static bool
 take_over(struct process_pool *pool)
@@ -321,16 +342,13 @@ take_over(struct process_pool *pool)
 
     for (unsigned i = 0; i < pool->seat_count; i++) {
         struct seat *from = pool->seats[i];
-        weft_job *job =
-            from->state == SEAT_BUSY && offered(from) > 1 && is_late(from, now)
-                ? from->jobs[channel_place(from->head)]
-                : NULL;
 
-        if (!job || !offer_retract(from, job))
+        if (from->state != SEAT_BUSY || offered(from) <= 1)
             continue;
-        intake_return(&pool->in);
-        list_append(&pool->ready, &job->in_pool);
-        return true;
+        if (!is_late(from, now))
+            seats_look_again(pool, now + LOOK);
+        else if (give_back_last(from))
+            return true;
     }
     return false;
 }

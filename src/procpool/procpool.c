@@ -250,7 +250,7 @@ wait_gone(struct process_pool *pool)
         lock_take(&pool->in.lock);
         dismiss_all(pool);
         const uint32_t seen = atomic_load(&pool->in.gone.value);
-        const bool gone = is_gone(pool);
+        const bool gone = pool->over = is_gone(pool);
 
         lock_give(&pool->in.lock);
         if (gone)

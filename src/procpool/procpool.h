@@ -63,7 +63,6 @@ struct seat {
     size_t room; /* bytes for an argument or a result */
     int pid;
     unsigned slot;
-    uint32_t life;       /* counts its workers */
     uint32_t head, tail; /* last number offered, and answered */
     uint32_t unsent;     /* whose argument is being copied; 0 = none */
     weft_job *jobs[CHANNEL_TASKS];         /* NULL: retracted */
@@ -105,6 +104,7 @@ struct process_pool {
     int64_t pace;          /* ns a task takes, about */
     bool stopping;         /* close has given up waiting */
     int64_t looks;         /* when the timer fires; 0 = it is not set */
+    bool over;             /* all workers are gone for good */
     struct timer timer;    /* for idle workers, and for the next try */
     unsigned seat_count;
     struct seat *seats[SEATS];

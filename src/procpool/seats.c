@@ -14,6 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    RETRY = 100 * (int)WEFT_MS /* ns, until a worker is tried to be made again
+                                  for who is not told that there is none */
+};
+
 /* --- how many */
 
 bool
@@ -59,49 +64,6 @@ seat_dismiss(struct seat *seat)
     (void)weft_stop(seat->worker);
 }
 
-/* --- time passes */
-
-void
-seats_look_again(struct process_pool *pool, int64_t at)
-{
-    if (pool->looks && pool->looks <= at)
-        return;
-    /* Without it there is the next task. */
-    pool->looks = timer_set(&pool->timer, at) == 0 ? at : 0;
-}
-
-/* The longest idle first. */
-static int64_t
-trim_idle(struct process_pool *pool, int64_t now)
-{
-    while (!list_empty(&pool->idle)) {
-        struct seat *seat = list_entry(pool->idle.next, struct seat, link);
-
-        if (seat->since + pool->idle_time > now)
-            return seat->since + pool->idle_time;
-        pool->size--;
-        seat_dismiss(seat);
-    }
-    return 0;
-}
-
-void
-seats_trim(struct process_pool *pool)
-{
-    const int64_t now = os_now();
-
-    while (is_superfluous(pool) && !list_empty(&pool->idle))
-        seat_dismiss(list_entry(pool->idle.next, struct seat, link));
-    if (pool->idle_time > 0) {
-        const int64_t next = trim_idle(pool, now);
-
-        if (next > 0)
-            seats_look_again(pool, next);
-    }
-    if (pool->again > now)
-        seats_look_again(pool, pool->again);
-}
-
 void
 seat_rest(struct seat *seat)
 {
@@ -123,7 +85,63 @@ seat_rest(struct seat *seat)
         intake_tell_gone(&pool->in); /* close dismisses who is idle */
 }
 
+/* --- time passes */
+
+void
+seats_look_again(struct process_pool *pool, int64_t at)
+{
+    if (pool->over || (pool->looks && pool->looks <= at))
+        return;
+    /* Without it there is the next task. */
+    pool->looks = timer_set(&pool->timer, at) == 0 ? at : 0;
+}
+
+/* The longest idle first. */
+static int64_t
+trim_idle(struct process_pool *pool, int64_t now)
+{
+    while (!list_empty(&pool->idle)) {
+        struct seat *seat = list_entry(pool->idle.next, struct seat, link);
+
+        if (seat->since + pool->idle_time > now)
+            return seat->since + pool->idle_time;
+        seat_dismiss(seat);
+        if (pool->size > pool->live)
+            pool->size = pool->live;
+    }
+    return 0;
+}
+
+void
+seats_trim(struct process_pool *pool)
+{
+    const int64_t now = os_now();
+
+    while (is_superfluous(pool) && !list_empty(&pool->idle))
+        seat_dismiss(list_entry(pool->idle.next, struct seat, link));
+    if (pool->idle_time > 0) {
+        const int64_t next = trim_idle(pool, now);
+
+        if (next > 0)
+            seats_look_again(pool, next);
+    }
+    if (pool->again > now)
+        seats_look_again(pool, pool->again);
+}
+
 /* --- making one */
+
+static void
+rang(struct service_source *source)
+{
+    struct seat *seat = list_entry(source, struct seat, source);
+
+    lock_take(&seat->pool->in.lock);
+    if (seat->bell >= 0) /* else its worker was just buried */
+        os_event_clear(seat->bell);
+    lock_give(&seat->pool->in.lock);
+    collect(seat);
+}
 
 /* One that nobody looks at any more, or a new one. */
 static struct seat *
@@ -140,18 +158,11 @@ vacant(struct process_pool *pool)
     if (!seat)
         return NULL;
     seat->pool = pool;
+    seat->source.ready = rang;
+    seat->file = seat->bell = seat->statm = -1;
     list_init(&seat->link);
     pool->seats[pool->seat_count++] = seat;
     return seat;
-}
-
-static void
-rang(struct service_source *source)
-{
-    struct seat *seat = list_entry(source, struct seat, source);
-
-    os_event_clear(seat->bell);
-    collect(seat);
 }
 
 static void
@@ -176,6 +187,20 @@ close_channel(struct seat *seat)
     seat->bell = seat->file = seat->statm = -1;
 }
 
+/* Under the lock, since the service thread may look for the one before. */
+static int
+open_bell(struct seat *seat)
+{
+    const int bell = os_event_open();
+
+    if (bell < 0)
+        return why_system(bell, "cannot make a worker's channel");
+    lock_take(&seat->pool->in.lock);
+    seat->bell = bell;
+    lock_give(&seat->pool->in.lock);
+    return service_watch_source(bell, &seat->source);
+}
+
 static int
 open_channel(struct seat *seat)
 {
@@ -183,7 +208,6 @@ open_channel(struct seat *seat)
     void *map = NULL;
 
     seat->room = seat->pool->room;
-    seat->bell = seat->statm = -1;
     seat->file = os_memfd("weft-channel", size);
     int status = seat->file < 0 ? seat->file
                                 : os_map(&map, CHANNEL_MAPPED, seat->file,
@@ -194,13 +218,7 @@ open_channel(struct seat *seat)
     os_keep_from_copies(map, CHANNEL_MAPPED, true);
     os_keep_out_of_core(map, CHANNEL_MAPPED);
     seat->map = map;
-    seat->bell = status = os_event_open();
-    if (status >= 0) {
-        seat->source.ready = rang;
-        status = service_watch_source(seat->bell, &seat->source);
-    }
-    return status < 0 ? why_system(status, "cannot make a worker's channel")
-                      : 0;
+    return open_bell(seat);
 }
 
 /* In the service thread: the worker is no more. */
@@ -269,7 +287,6 @@ start(struct seat *seat, unsigned number)
 static void
 begin_life(struct seat *seat)
 {
-    seat->life++;
     seat->head = seat->tail = seat->unsent = 0;
     seat->given = 0;
     seat->pid = 0;
@@ -373,6 +390,8 @@ seats_need(struct process_pool *pool)
     }
     if (status < 0 && pool->live > 0)
         status = 0; /* others do the work */
+    if (status < 0 && !list_empty(&pool->ready))
+        seats_look_again(pool, os_now() + RETRY);
     lock_give(&pool->in.lock);
     return status;
 }

@@ -134,6 +134,7 @@ keep_all(void)
 
     if ((int32_t)(collected - worker.kept) > 0)
         worker.kept = collected;
+    /* What was taken back counts as collected, though it was not answered. */
     while ((int32_t)(worker.last - worker.kept) > 0) {
         const unsigned place = channel_place(++worker.kept);
 
@@ -406,11 +407,29 @@ begin(uint32_t number)
     const struct channel_task *task =
         &worker.desk->tasks[channel_place(number)];
 
-    worker.answer = &worker.fresh[channel_place(number)];
     if (atomic_load(&task->stop) != 0)
         answer_without(number, CHANNEL_NEVER_BEGAN, 0, "");
     else
         run(number, task);
+}
+
+/* The desk says that it was offered: a claim that says anything else but that
+ * it was retracted is not what the parent wrote. */
+static void
+take(uint32_t number)
+{
+    _Atomic uint32_t *claim = &worker.door->claims[channel_place(number)];
+    uint32_t found = channel_claim(number, CHANNEL_OFFERED);
+
+    keep_all();
+    worker.answer = &worker.fresh[channel_place(number)];
+    if (atomic_compare_exchange_strong(claim, &found,
+                                       channel_claim(number, CHANNEL_TAKEN)))
+        begin(number);
+    else if (found != channel_claim(number, CHANNEL_RETRACTED))
+        answer_without(number, CHANNEL_LOST, WEFT_EFAILED,
+                       "it was not run: a task before it has overwritten what "
+                       "its worker shares with the program");
 }
 
 /* False: the worker is to go. */
@@ -421,6 +440,8 @@ wait_for_offer(uint32_t seen)
         .until = OS_NEVER, .shared = true, .kind = SLOT_WAIT_WORK};
 
     self_show_task(self_get(), "");
+    /* Whatever a task has left there: nobody else ever sleeps on it. */
+    atomic_store(&worker.door->offers.parked, 0);
     return wait_while(&worker.door->offers, seen, &terms) != WEFT_ECANCELED;
 }
 
@@ -428,22 +449,16 @@ static void
 work(void)
 {
     for (uint32_t number = 1;;) {
-        _Atomic uint32_t *claim = &worker.door->claims[channel_place(number)];
         const uint32_t seen = atomic_load(&worker.door->offers.value);
-        uint32_t offered = channel_claim(number, CHANNEL_OFFERED);
-        const uint32_t found = atomic_load(claim);
+        const uint32_t desk =
+            atomic_load(&worker.desk->tasks[channel_place(number)].number);
 
-        if (found == offered) {
-            keep_all();
-            if (atomic_compare_exchange_strong(
-                    claim, &offered, channel_claim(number, CHANNEL_TAKEN)))
-                begin(number++);
-        } else if (found == channel_claim(number, CHANNEL_RETRACTED) ||
-                   (int32_t)(found - offered) > CHANNEL_RETRACTED) {
-            number++;
-        } else if (!wait_for_offer(seen)) {
+        if (desk == number)
+            take(number++);
+        else if ((int32_t)(desk - number) > 0)
+            number++; /* retracted, and the place is another's */
+        else if (!wait_for_offer(seen))
             return;
-        }
     }
 }
 

@@ -67,8 +67,8 @@ enter(struct process_pool *pool, weft_job *job, struct list *ended, bool *lack)
 static int
 take_back(struct process_pool *pool, weft_job *job, int status)
 {
-    if (status == 0 || list_empty(&job->in_pool) ||
-        atomic_load(&job->phase) != JOB_READY)
+    if (status == 0 || atomic_load(&job->phase) != JOB_READY ||
+        list_empty(&job->in_pool))
         return 0;
     list_remove(&job->in_pool);
     intake_undo(&pool->in, job);
@@ -171,8 +171,8 @@ stop(weft_job *job)
         collect_answers(seat, &ended); /* the worker may have nothing else */
     } else if (seat && job->seat == seat) {
         stop_begun(seat, job);
-    } else if (!job->seat && !list_empty(&job->in_pool) && job->entered &&
-               atomic_load(&job->phase) == JOB_READY) {
+    } else if (atomic_load(&job->phase) == JOB_READY && !job->seat &&
+               job->entered && !list_empty(&job->in_pool)) {
         list_remove(&job->in_pool);
         intake_leave(&pool->in);
         cancel(pool, job, &ended);
@@ -195,7 +195,8 @@ hurry(weft_job *job)
 
     if (seat)
         collect_answers(seat, &ended);
-    if (seat && job->seat == seat && (uint32_t)job->number == seat->tail + 1) {
+    if (seat && job->seat == seat && (uint32_t)job->number == seat->tail + 1 &&
+        !seat->collecting) {
         if (seat->stage == STAGE_ASKED)
             advance(seat, job, SIGTERM, STAGE_TERMINATED);
         else if (seat->stage == STAGE_TERMINATED)
@@ -205,30 +206,73 @@ hurry(weft_job *job)
     collect_end(pool, &ended);
 }
 
-static int
-send_signal(weft_job *job, int signal)
-{
-    struct process_pool *pool = pool_of(job);
-    int status = WEFT_ESRCH;
+/* --- its channel, seen by who does not have the lock */
 
-    if (job_has_ended(job))
-        return why_set(status, "task '%s' does not run", job->name);
+/* The seat that the job is in, which stays until unpin(); NULL: in none, or in
+ * one of the program that this process is a fork of, which has no channels. */
+static struct seat *
+pin(weft_job *job)
+{
+    if (pool_of(job)->owner != self_process()->pid)
+        return NULL;
     lock_take(&job->lock);
     struct seat *seat = job->seat;
 
     if (seat)
         atomic_fetch_add(&seat->visitors, 1);
     lock_give(&job->lock);
+    return seat;
+}
+
+static void
+unpin(struct seat *seat)
+{
+    struct process_pool *pool = seat->pool;
+
+    lock_take(&pool->in.lock);
+    atomic_fetch_sub(&seat->visitors, 1);
+    if (pool->in.closing)
+        intake_tell_gone(&pool->in);
+    lock_give(&pool->in.lock);
+}
+
+/* --- a signal */
+
+/* Once nothing can follow the task, either its answer is there or the worker
+ * has begun nothing else. Under the lock. */
+static int
+send_alone(struct seat *seat, weft_job *job, int signal, struct list *ended)
+{
+    offer_retract_all(seat);
+    collect_answers(seat, ended);
+    if (job->seat != seat || (uint32_t)job->number != seat->tail + 1 ||
+        seat->collecting)
+        return WEFT_ESRCH;
+    const int status = weft_kill(seat->worker, signal);
+
+    job->was_killed = job->was_killed || (status == 0 && signal == SIGKILL);
+    return status;
+}
+
+static int
+send_signal(weft_job *job, int signal)
+{
+    struct process_pool *pool = pool_of(job);
+    struct seat *seat = job_has_ended(job) ? NULL : pin(job);
+    int status = WEFT_ESRCH;
+    struct list ended;
+
     if (!seat)
         return why_set(status, "task '%s' does not run", job->name);
+    list_init(&ended);
     lock_take(&pool->in.lock);
-    if (job->seat == seat && (uint32_t)job->number == seat->tail + 1) {
-        status = weft_kill(seat->worker, signal);
-        job->was_killed = job->was_killed || (status == 0 && signal == SIGKILL);
-    }
-    atomic_fetch_sub(&seat->visitors, 1);
-    intake_tell_gone(&pool->in);
+    if (job->seat == seat)
+        status = send_alone(seat, job, signal, &ended);
+    if (status != 0 || signal != SIGKILL) /* else its end does */
+        offer_all(pool, &ended);
     lock_give(&pool->in.lock);
+    collect_end(pool, &ended);
+    unpin(seat);
     return status == WEFT_ESRCH
                ? why_set(status, "task '%s' does not run", job->name)
                : status;
@@ -236,34 +280,23 @@ send_signal(weft_job *job, int signal)
 
 /* --- waiting */
 
-/* The channel that the job is in, which stays until leave(); NULL: in none. */
 static struct seat *
 visit(weft_job *job)
 {
-    lock_take(&job->lock);
-    struct seat *seat = job->seat;
+    struct seat *seat = pin(job);
 
-    if (seat) {
-        atomic_fetch_add(&seat->visitors, 1);
+    if (seat)
         atomic_fetch_add(&seat_desk(seat)->visitors, 1);
-    }
-    lock_give(&job->lock);
     return seat;
 }
 
 static void
 leave(struct seat *seat)
 {
-    struct process_pool *pool = seat->pool;
-
     /* Then one last look: see channel.h. */
     if (atomic_fetch_sub(&seat_desk(seat)->visitors, 1) == 1)
         collect(seat);
-    lock_take(&pool->in.lock);
-    atomic_fetch_sub(&seat->visitors, 1);
-    if (pool->in.closing)
-        intake_tell_gone(&pool->in);
-    lock_give(&pool->in.lock);
+    unpin(seat);
 }
 
 /* Collects from the worker that has the job while the policy allows to spin, or
@@ -273,20 +306,23 @@ spin(weft_job *job, const _Atomic uint32_t *word, uint32_t old,
      const struct wait_terms *terms)
 {
     struct seat *seat = terms->until > 0 ? visit(job) : NULL;
-    int status = 0;
+    int status = 1;
 
     if (!seat)
         return 0;
     const _Atomic uint32_t *done = &seat_door(seat)->done;
 
-    do {
-        const uint32_t seen = atomic_load(done);
+    for (unsigned rounds = 1; status > 0; rounds++) {
+        uint32_t seen = atomic_load(done);
 
         collect(seat);
         if (atomic_load(word) != old)
             break;
+        /* Else one that changes all the time keeps the wait from its end. */
+        if (rounds % CHANNEL_TASKS == 0)
+            seen = atomic_load(done);
         status = wait_spin(&seat->look, done, seen, terms);
-    } while (status > 0);
+    }
     leave(seat);
     return status < 0 ? status : 0;
 }
