@@ -243,13 +243,15 @@ discard_block(unsigned block)
 }
 
 /* Takes the block from its dead owner, clears it and sets it free. Only who
- * wins the compare-and-swap does so. */
+ * wins the compare-and-swap does so. The header is everybody's to scribble
+ * over: what it says of this process's own blocks is not believed. */
 static void
 free_block(unsigned block, uint32_t owner)
 {
     const uint32_t us = (uint32_t)os_process_id() | CONDEMNED;
 
-    if (!atomic_compare_exchange_strong(&owners()[block], &owner, us))
+    if (atomic_load(&mine[block]) ||
+        !atomic_compare_exchange_strong(&owners()[block], &owner, us))
         return;
     if (protect_block(block, OS_READ | OS_WRITE) == 0) {
         discard_block(block);
@@ -292,6 +294,8 @@ sweep(void)
     for (unsigned b = 0; b < registry.blocks; b++) {
         const uint32_t owner = atomic_load(&owners()[b]);
 
+        if (atomic_load(&mine[b]))
+            continue;
         if (owner && is_dead(owner & ~CONDEMNED)) {
             free_block(b, owner);
             hope = true;
@@ -318,7 +322,8 @@ claim_block(void)
     for (unsigned b = 0; b < registry.blocks; b++) {
         uint32_t none = 0;
 
-        if (atomic_load_explicit(&owners()[b], memory_order_relaxed) != 0 ||
+        if (atomic_load(&mine[b]) ||
+            atomic_load_explicit(&owners()[b], memory_order_relaxed) != 0 ||
             !atomic_compare_exchange_strong(&owners()[b], &none, pid))
             continue;
         const int status = protect_block(b, OS_READ | OS_WRITE);
