@@ -35,9 +35,9 @@
  *
  * What a task scribbles over a claim must not leave the two waiting for each
  * other, so the desk says again that n was offered, in the task's number, and
- * that later than the claim. A worker that finds n there and in the claim
- * neither OFFERED nor RETRACTED answers that n was lost; if it was retracted,
- * and the place just given to another task, nobody reads this. One that finds a
+ * that later than the claim; and in `retracted`, later too, that it was taken
+ * back. A worker that finds n offered, not retracted, and in the claim neither
+ * OFFERED nor RETRACTED makes that OFFERED again. One that finds a
  * newer number knows that n was retracted, and goes on to n + 1.
  *
  * Who posts and who sleeps: the worker counts `done` after its answer and then
@@ -97,8 +97,9 @@ struct channel_door { /* NOLINT(clang-analyzer-optin.performance.Padding) */
 struct channel_task {
     _Atomic uint32_t number; /* of the last one whose claim was written; release
                                 after that */
-    _Atomic uint32_t stop;   /* 0, or enum job_stop; woken as a futex */
-    uint32_t function;       /* its number */
+    _Atomic uint32_t retracted; /* of the last one that was taken back */
+    _Atomic uint32_t stop;      /* 0, or enum job_stop; woken as a futex */
+    uint32_t function;          /* its number */
     uint32_t attempt;
     uint32_t room;   /* bytes of its result that there are to begin with:
                         result_size */

@@ -193,6 +193,8 @@ publish(struct seat *seat, uint32_t number, enum channel_claim claim)
 
     atomic_store_explicit(&door->claims[place], channel_claim(number, claim),
                           memory_order_release);
+    if (claim == CHANNEL_RETRACTED)
+        atomic_store(&seat_desk(seat)->tasks[place].retracted, number);
     atomic_store_explicit(&seat_desk(seat)->tasks[place].number, number,
                           memory_order_release);
     atomic_fetch_add(&door->offers.value, 1);
@@ -289,6 +291,8 @@ offer_retract(struct seat *seat, weft_job *job)
             &seat_door(seat)->claims[channel_place(number)], &claim,
             channel_claim(number, CHANNEL_RETRACTED)))
         return false;
+    atomic_store(&seat_desk(seat)->tasks[channel_place(number)].retracted,
+                 number);
     seat->jobs[channel_place(number)] = NULL;
     seat->given--;
     lock_take(&job->lock);

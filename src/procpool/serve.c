@@ -413,23 +413,36 @@ begin(uint32_t number)
         run(number, task);
 }
 
-/* The desk says that it was offered: a claim that says anything else but that
- * it was retracted is not what the parent wrote. */
+/* Whether it is this worker's: the desk says that it was offered, so what the
+ * claim says else than that, or that it was taken back, a task has scribbled
+ * there. */
+static bool
+claim_it(uint32_t number)
+{
+    const unsigned place = channel_place(number);
+    _Atomic uint32_t *claim = &worker.door->claims[place];
+    const uint32_t offered = channel_claim(number, CHANNEL_OFFERED);
+    uint32_t found = offered;
+
+    while (!atomic_compare_exchange_strong(
+        claim, &found, channel_claim(number, CHANNEL_TAKEN))) {
+        if (found == channel_claim(number, CHANNEL_RETRACTED) ||
+            atomic_load(&worker.desk->tasks[place].retracted) == number ||
+            (int32_t)(atomic_load(&worker.desk->collected) - number) >= 0)
+            return false;
+        atomic_store(claim, offered);
+        found = offered;
+    }
+    return true;
+}
+
 static void
 take(uint32_t number)
 {
-    _Atomic uint32_t *claim = &worker.door->claims[channel_place(number)];
-    uint32_t found = channel_claim(number, CHANNEL_OFFERED);
-
     keep_all();
     worker.answer = &worker.fresh[channel_place(number)];
-    if (atomic_compare_exchange_strong(claim, &found,
-                                       channel_claim(number, CHANNEL_TAKEN)))
+    if (claim_it(number))
         begin(number);
-    else if (found != channel_claim(number, CHANNEL_RETRACTED))
-        answer_without(number, CHANNEL_LOST, WEFT_EFAILED,
-                       "it was not run: a task before it has overwritten what "
-                       "its worker shares with the program");
 }
 
 /* False: the worker is to go. */
