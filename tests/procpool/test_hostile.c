@@ -51,6 +51,12 @@ struct range {
     volatile unsigned char *from, *to;
 };
 
+static bool
+lies_in(const void *at, unsigned long from, unsigned long to)
+{
+    return from <= (uintptr_t)at && (uintptr_t)at < to;
+}
+
 static size_t
 find_ranges(enum reach reach, struct range *ranges)
 {
@@ -67,10 +73,9 @@ find_ranges(enum reach reach, struct range *ranges)
             continue;
         if (reach == SHARED && access[3] != 's')
             continue;
-        if ((unsigned long)common >= from && (unsigned long)common < to)
-            continue; /* it is the test's */
-        if (reach != WITH_STACK && (const char *)from <= access &&
-            access < (const char *)to)
+        if (reach != WITH_STACK && lies_in(access, from, to))
+            continue;
+        if (lies_in(common, from, to)) /* that is the test's */
             continue;
         ranges[count++] = (struct range){(volatile unsigned char *)from,
                                          (volatile unsigned char *)to};

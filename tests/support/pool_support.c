@@ -91,7 +91,18 @@ expect_full(weft_pool *pool, unsigned workers)
     memset(common, 0, sizeof *common);
     for (unsigned i = 0; i < workers; i++)
         jobs[i] = submit(pool, .fn = meet, .name = "meet");
-    eventually(atomic_load(&common->count) == (int)workers);
+    int64_t start = 0;
+
+    while (atomic_load(&common->count) < (int)workers) {
+        const bool again = support_look_again(&start);
+        const weft_pool_counts counts = counts_of(pool);
+
+        ck_assert_msg(again,
+                      "%d of %u run; %u workers, %u idle; tasks: %zu wait, %zu "
+                      "run",
+                      atomic_load(&common->count), workers, counts.workers,
+                      counts.idle, counts.waiting, counts.running);
+    }
     ck_assert_uint_eq(counts_of(pool).running, workers);
     ck_assert_uint_eq(counts_of(pool).workers, workers);
     gate_open(&common->go);
