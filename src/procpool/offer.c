@@ -60,13 +60,12 @@ is_large(const weft_job *job)
     return job->call.call.arg_size > CHANNEL_INLINE;
 }
 
-/* It has had its present task for so long that this is not like the others. */
+/* It has had its present task for so long that this is not like the others, and
+ * another worker would be free. */
 static bool
 is_late(const struct seat *seat, int64_t now)
 {
-    const bool others = !list_empty(&seat->pool->idle);
-
-    return now - seat->since > (others ? WAKE : LOOK);
+    return !list_empty(&seat->pool->idle) && now - seat->since > WAKE;
 }
 
 static bool
