@@ -30,7 +30,7 @@ demo:
 	@scripts/need build
 	@$(SETUP)
 	@ninja -C build --quiet
-	@scripts/demo build/examples
+	@scripts/demo build/examples build/tools/weft
 
 test:
 	@scripts/need build test

@@ -48,6 +48,8 @@ struct deck {
     const char *stack;   /* where its thread's began when it took the deck */
     size_t room;         /* there, for jobs within each other */
     struct meter meter;  /* its thread's */
+    _Atomic(struct weft_job *) thread; /* that it was last given to, a handle;
+                                          NULL: to none of the pool's */
     const char *_Atomic name; /* of what runs on it, and that, as recorded: the
                                  parent of what is stolen; the owner's */
     _Atomic uint64_t task;

@@ -182,10 +182,12 @@ member_thread(struct thread_pool *pool, weft_fn *fn, struct deck *deck)
 
     lock_take(&pool->in.lock);
     pool->threads++;
+    pool->in.callers++; /* close waits for who makes a thread */
     text_add(&text, "%s-%u", pool->in.name, pool->names++);
     lock_give(&pool->in.lock);
+    weft_job *job = NULL;
     const int status =
-        weft_start(NULL, WEFT_THREAD,
+        weft_start(&job, WEFT_THREAD,
                    &(weft_task){.fn = fn,
                                 .name = name,
                                 .arg = deck,
@@ -194,7 +196,23 @@ member_thread(struct thread_pool *pool, weft_fn *fn, struct deck *deck)
 
     if (status < 0)
         member_gone(pool);
+    else
+        weft_release(atomic_exchange(&deck->thread, job));
+    lock_take(&pool->in.lock);
+    pool->in.callers--;
+    intake_tell_gone(&pool->in);
+    lock_give(&pool->in.lock);
     return status;
+}
+
+void
+member_join(struct deck *deck)
+{
+    weft_job *job = atomic_exchange(&deck->thread, NULL);
+
+    if (job)
+        (void)job_wait(job, OS_NEVER, true);
+    weft_release(job);
 }
 
 /* Counts one more, if there may be one. */

@@ -68,8 +68,12 @@ pool_free(struct thread_pool *pool)
 {
     const unsigned count = atomic_load(&pool->deck_count);
 
-    for (unsigned i = 0; i < count; i++)
-        deck_free(atomic_load(&pool->decks[i]));
+    for (unsigned i = 0; i < count; i++) {
+        struct deck *deck = atomic_load(&pool->decks[i]);
+
+        member_join(deck);
+        deck_free(deck);
+    }
     options_copy_free(&pool->options);
     if (pool->prepare.arg_size)
         free((void *)(uintptr_t)pool->prepare.arg);

@@ -113,6 +113,9 @@ int member_need(struct thread_pool *pool);
 int member_thread(struct thread_pool *pool, weft_fn *fn, struct deck *deck);
 void member_gone(struct thread_pool *pool);
 
+/* Waits until the thread that called it has ended as a job, too. */
+void member_join(struct deck *deck);
+
 /* --- jobs.c */
 
 /* Runs the pool's preparation, if there is one. False: it failed, and the pool

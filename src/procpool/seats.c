@@ -5,6 +5,7 @@
 #include "procpool/procpool.h"
 #include "worker/on_end.h"
 #include "worker/process.h"
+#include "worker/runtime.h"
 #include "worker/task.h"
 #include "worker/wire.h"
 
@@ -31,7 +32,8 @@ seats_lack(const struct process_pool *pool)
         return false;
     if (pool->again > 0 && os_now() < pool->again)
         return false;
-    return waits || (pool->live < pool->size && !pool->in.closing);
+    return waits || (pool->live < pool->size && !pool->in.closing &&
+                     !runtime_is_closed());
 }
 
 static bool
@@ -376,11 +378,27 @@ add_worker(struct process_pool *pool, struct seat *seat)
     return status;
 }
 
+/* The program is ending: what waits will find no worker any more. */
+static int
+give_up(struct process_pool *pool)
+{
+    struct list ended;
+
+    list_init(&ended);
+    lock_take(&pool->in.lock);
+    pool_refuse(pool, "no worker can be made", "the program is ending", &ended);
+    lock_give(&pool->in.lock);
+    collect_end(pool, &ended);
+    return why_set(WEFT_ECLOSED, "the program is ending");
+}
+
 int
 seats_need(struct process_pool *pool)
 {
     int status = 0;
 
+    if (runtime_is_closed())
+        return give_up(pool);
     lock_take(&pool->in.lock);
     while (status == 0 && seats_lack(pool)) {
         struct seat *seat = vacant(pool);

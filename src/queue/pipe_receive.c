@@ -222,8 +222,8 @@ accept_arrival(int end, struct arrival *arrival, weft_message *message)
         return WEFT_EMSGSIZE;
     }
     if (header->flags & PACKET_IN_FILE)
-        status =
-            os_file_get(arrival->fds[0], 0, message->data, (size_t)header->size);
+        status = os_file_get(arrival->fds[0], 0, message->data,
+                             (size_t)header->size);
     return status < 0 ? why_system(status, "cannot receive")
                       : take(end, arrival, message);
 }

@@ -32,8 +32,8 @@ enum {
 
 static struct {
     struct lock lock;
-    struct list jobs; /* that live; under lock */
-    bool closed;      /* under lock */
+    struct list jobs;   /* that live; under lock */
+    atomic_bool closed; /* changed under lock */
     weft_options options;
     atomic_bool initialised; /* weft_init was called */
     struct lock opening;
@@ -131,12 +131,18 @@ int
 runtime_add(weft_job *job)
 {
     lock_take(&runtime.lock);
-    const bool closed = runtime.closed;
+    const bool closed = atomic_load(&runtime.closed);
 
     if (!closed)
         list_append(&runtime.jobs, &job_keep(job)->live);
     lock_give(&runtime.lock);
     return closed ? why_set(WEFT_ECLOSED, "the program is ending") : 0;
+}
+
+bool
+runtime_is_closed(void)
+{
+    return atomic_load(&runtime.closed);
 }
 
 void
@@ -328,7 +334,7 @@ runtime_close(bool for_good)
     join_all();
     if (for_good) {
         lock_take(&runtime.lock);
-        runtime.closed = true;
+        atomic_store(&runtime.closed, true);
         lock_give(&runtime.lock);
         join_all(); /* what began meanwhile */
     }

@@ -14,6 +14,9 @@ void runtime_open(void);
 int runtime_add(weft_job *job);
 void runtime_remove(weft_job *job);
 
+/* Whether the program is ending. */
+bool runtime_is_closed(void);
+
 /* Calls fn for each living job, under the runtime's lock. */
 void runtime_foreach(void (*fn)(weft_job *job, void *context), void *context);
 

@@ -59,8 +59,9 @@ note(struct timer *timer)
 static weft_job *
 job_with_timer(void)
 {
-    weft_job *job = job_new(&(struct task_way){.kind = WEFT_THREAD, .of = &thread_kind},
-                            &(weft_task){.fn = do_nothing}, "with a timer");
+    weft_job *job =
+        job_new(&(struct task_way){.kind = WEFT_THREAD, .of = &thread_kind},
+                &(weft_task){.fn = do_nothing}, "with a timer");
 
     ck_assert_ptr_nonnull(job);
     job->timer.fire = note;
