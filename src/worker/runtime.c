@@ -320,10 +320,11 @@ static void
 kill_daemon(weft_job *job, void *context)
 {
     (void)context;
-    if (!job->daemon || !job->of->kill)
+    if (!job->daemon)
         return;
     job_see(job); /* its end is what was wanted */
-    (void)job->of->kill(job, SIGKILL);
+    if (job->of == &process_kind) /* a pool's task dies with its worker */
+        (void)job->of->kill(job, SIGKILL);
 }
 
 void
