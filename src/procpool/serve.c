@@ -31,9 +31,13 @@ static struct {
     const struct channel_function *functions;
     const char *argument; /* CHANNEL_WINDOW bytes */
     int file, bell;
-    const int *fds;                    /* the user's */
-    uint32_t known[CHANNEL_FUNCTIONS]; /* numbers of `found` */
-    weft_fn *found[CHANNEL_FUNCTIONS];
+    const int *fds; /* the user's */
+
+    struct {
+        uint32_t number;
+        weft_fn *fn;
+    } known[CHANNEL_FUNCTIONS];
+
     char *result; /* memory for one; `room` bytes */
     size_t room;
     uint32_t large; /* results that lay in the file's large part */
@@ -245,13 +249,13 @@ static weft_fn *
 find_function(uint32_t number)
 {
     const unsigned place = number % CHANNEL_FUNCTIONS;
-    const struct channel_function *function = &worker.functions[place];
 
-    if (worker.known[place] != number) {
-        worker.found[place] = image_load(&function->ref, worker.terms->copied);
-        worker.known[place] = number;
+    if (worker.known[place].number != number) {
+        worker.known[place].fn =
+            image_load(&worker.functions[place].ref, worker.terms->copied);
+        worker.known[place].number = number;
     }
-    return worker.found[place];
+    return worker.known[place].fn;
 }
 
 /* Its bytes, for who does not find them on the desk or in the window: the whole

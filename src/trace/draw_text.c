@@ -61,7 +61,7 @@ draw_fit(char out[DRAW_LABEL], const char *text, size_t characters)
     size_t seen = 0, kept = 0, at = 0;
 
     /* `kept` bytes leave room for the sign that it was cut. */
-    for (; text[at] && at < DRAW_LABEL - sizeof more; at++) {
+    for (; at < DRAW_LABEL - sizeof more && text[at]; at++) {
         if (!begins_character(text[at]))
             continue;
         if (seen + 1 <= characters)

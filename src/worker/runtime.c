@@ -322,7 +322,7 @@ kill_daemon(weft_job *job, void *context)
     (void)context;
     if (!job->daemon)
         return;
-    job_see(job); /* its end is what was wanted */
+    job_see(job);                 /* its end is what was wanted */
     if (job->of == &process_kind) /* a pool's task dies with its worker */
         (void)job->of->kill(job, SIGKILL);
 }
