@@ -3,6 +3,7 @@
 #include "os/os.h"
 #include "procpool/procpool.h"
 #include "worker/outcome.h"
+#include "worker/process.h"
 
 #include <weft/status.h>
 
@@ -337,6 +338,21 @@ wait_for(weft_job *job, const struct wait_terms *terms)
                : wait_asleep(&job->ended, 0, terms);
 }
 
+/* Its worker was still to come up when it was offered the task. While it has
+ * the job the seat has the worker. */
+static void
+locate(weft_job *job)
+{
+    lock_take(&job->lock);
+    weft_job *worker = job->seat ? job_keep(job->seat->worker) : NULL;
+
+    lock_give(&job->lock);
+    if (!worker)
+        return;
+    atomic_store(&job->slot, process_slots(worker).process);
+    job_drop(worker);
+}
+
 /* --- the outcome */
 
 static void
@@ -364,6 +380,7 @@ const struct job_kind process_pool_job_kind = {
     .kill = send_signal,
     .wait = wait_for,
     .spin = spin,
+    .locate = locate,
     .explain = explain,
     .free = free_job,
 };

@@ -462,7 +462,7 @@ weft_fd(weft_job *job)
     if (job->fd < 0) {
         job->fd = os_event_open();
         atomic_store(&job->watched, true);
-        if (job->fd >= 0 && job_has_ended(job))
+        if (job->fd >= 0 && atomic_load(&job->ended.value) != 0)
             os_event_ring(job->fd);
     }
     const int fd = job->fd;

@@ -70,6 +70,9 @@ struct job_kind {
     bool (*help)(weft_job *job);
     /* Some time after the end, in the service thread; may be NULL. */
     void (*clean)(weft_job *job);
+    /* Finds out the worker's slot, which was not known when the job began; may
+     * be NULL. */
+    void (*locate)(weft_job *job);
     /* Fills in what of an outcome takes long, when it is first asked for. */
     void (*explain)(weft_job *job); /* may be NULL */
     void (*free)(weft_job *job);    /* what the kind keeps; may be NULL */

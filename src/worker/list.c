@@ -80,6 +80,8 @@ weft_worker_of(const weft_job *job, weft_worker *out)
         *out = (weft_worker){.state = WEFT_ENDED};
         return;
     }
+    if (job->of->locate && atomic_load(&job->slot) == 0 && !job_has_ended(job))
+        job->of->locate((weft_job *)(uintptr_t)job);
     if (job_has_ended(job) || !read_worker(job, out) || job_has_ended(job))
         make_record(job, out);
     out->kind = job->kind;

@@ -129,7 +129,6 @@ START_TEST(its_workers_are_listed)
 {
     weft_pool *pool = open_pool(.workers = 1, .name = "listed");
 
-    expect_end(submit(pool, .fn = do_nothing), WEFT_OK);
     weft_job *job = keep_busy(pool);
     weft_worker workers[64], worker;
     const size_t count = weft_list(
