@@ -68,12 +68,8 @@ pool_free(struct thread_pool *pool)
 {
     const unsigned count = atomic_load(&pool->deck_count);
 
-    for (unsigned i = 0; i < count; i++) {
-        struct deck *deck = atomic_load(&pool->decks[i]);
-
-        member_join(deck);
-        deck_free(deck);
-    }
+    for (unsigned i = 0; i < count; i++)
+        deck_free(atomic_load(&pool->decks[i]));
     options_copy_free(&pool->options);
     if (pool->prepare.arg_size)
         free((void *)(uintptr_t)pool->prepare.arg);
@@ -172,6 +168,15 @@ pool_count(weft_pool *face, weft_pool_counts *out)
 
 /* --- closing */
 
+static void
+join_members(struct thread_pool *pool)
+{
+    const unsigned count = atomic_load(&pool->deck_count);
+
+    for (unsigned i = 0; i < count; i++)
+        member_join(atomic_load(&pool->decks[i]));
+}
+
 /* Sends the threads home and waits until they have gone, or got work again. */
 void
 pool_rest(weft_pool *face)
@@ -188,8 +193,10 @@ pool_rest(weft_pool *face)
         const unsigned left = pool->threads + pool->in.callers;
 
         lock_give(&pool->in.lock);
-        if (left == 0)
+        if (left == 0) {
+            join_members(pool);
             return;
+        }
         (void)wait_while(&pool->in.gone, seen, &terms);
     }
 }
