@@ -185,18 +185,23 @@ pool_rest(weft_pool *face)
         .until = OS_NEVER, .stubborn = true, .kind = SLOT_WAIT_WORK};
     struct thread_pool *pool = thread_pool(face);
 
-    for (atomic_store(&pool->resting, true); atomic_load(&pool->resting);) {
+    atomic_store(&pool->resting, true);
+    for (;;) {
         lock_take(&pool->in.lock);
+        if (pool->in.closing) /* none that comes now is for work */
+            atomic_store(&pool->resting, true);
+        const bool resting = atomic_load(&pool->resting);
+
         for (struct deck *idle; (idle = pool_take_idle(pool));)
             deck_ring(idle);
         const uint32_t seen = atomic_load(&pool->in.gone.value);
         const unsigned left = pool->threads + pool->in.callers;
 
         lock_give(&pool->in.lock);
-        if (left == 0) {
+        if (left == 0)
             join_members(pool);
+        if (left == 0 || !resting)
             return;
-        }
         (void)wait_while(&pool->in.gone, seen, &terms);
     }
 }
