@@ -142,7 +142,9 @@ forget(void)
     if (!zygote.made)
         return;
     end_zygote();
-    while (take_answer(&answer, &end))
+    /* What it has said is there. Its end of the socket may not be over yet: a
+     * copy that it has just made has that, too, and may never run. */
+    while (has_answer() && take_answer(&answer, &end))
         keep_ready(&answer, end);
     while (zygote.ready_count > 0)
         dismiss(&zygote.ready[--zygote.ready_count]);
