@@ -146,6 +146,7 @@ take(struct seat *seat, weft_job *job, const struct channel_answer *answer)
     job->call.call.result_size = 0;
     if (answer->end == CHANNEL_NEVER_BEGAN) {
         atomic_store(&job->tid, 0); /* no worker was its own */
+        job->outcome.pid = 0;
         atomic_store(&job->phase, JOB_CANCELED);
         job->outcome.status = WEFT_ECANCELED;
         return;

@@ -66,6 +66,7 @@ put_back(struct process_pool *pool, weft_job *job)
     job->seat = NULL;
     lock_give(&job->lock);
     atomic_store(&job->tid, 0);
+    job->outcome.pid = 0;
     atomic_store(&job->phase, JOB_READY);
     intake_return(&pool->in);
     list_prepend(&pool->ready, &job->in_pool);

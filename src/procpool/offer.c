@@ -300,6 +300,7 @@ offer_retract(struct seat *seat, weft_job *job)
     if (job->timed)
         timer_cancel(&job->timer);
     atomic_store(&job->tid, 0); /* no worker is its own */
+    job->outcome.pid = 0;
     atomic_store(&job->phase, JOB_READY);
     return true;
 }
