@@ -22,6 +22,14 @@
 
 #include <weft/pool.h>
 
+/* When a task is not worth a wake-up, ns. */
+enum {
+    INTAKE_TINY = 2000,   /* it takes no longer than this */
+    INTAKE_WAKE = 20000,  /* until a sleeping worker has a task */
+    INTAKE_LOOK = 1000000 /* until it is seen that one takes longer than others
+                           */
+};
+
 struct intake {
     char name[TEXT_NAME]; /* of the pool */
     size_t backlog;       /* jobs that may wait; 0 = no bound */

@@ -11,11 +11,8 @@
 #include <limits.h>
 
 enum {
-    LOOK_AT = 64,  /* waiting jobs, for one's child */
-    THREADS = 512, /* blocking jobs that run at the same time */
-    TINY = 2000,   /* ns that a job takes which is not worth a wake-up */
-    WAKE = 20000,  /* ns until a sleeping member has a job */
-    LOOK = 1000000 /* ns until it is seen that one takes longer than others */
+    LOOK_AT = 64, /* waiting jobs, for one's child */
+    THREADS = 512 /* blocking jobs that run at the same time */
 };
 
 /* --- waiting and running, under the lock */
@@ -194,9 +191,9 @@ is_soon_over(const struct thread_pool *pool)
 {
     const unsigned members = atomic_load(&pool->members);
 
-    return pool->pace > 0 && pool->pace <= TINY &&
+    return pool->pace > 0 && pool->pace <= INTAKE_TINY &&
            members > atomic_load(&pool->idle_count) + pool->blocking &&
-           (int64_t)pool->in.waiting * pool->pace < WAKE;
+           (int64_t)pool->in.waiting * pool->pace < INTAKE_WAKE;
 }
 
 /* If one of them takes longer than the others did. */
@@ -204,7 +201,7 @@ static void
 look_again(struct thread_pool *pool)
 {
     if (!pool->looks)
-        pool->looks = timer_set(&pool->timer, os_now() + LOOK) == 0;
+        pool->looks = timer_set(&pool->timer, os_now() + INTAKE_LOOK) == 0;
 }
 
 void

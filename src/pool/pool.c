@@ -206,12 +206,6 @@ pool_rest(weft_pool *face)
     }
 }
 
-static void
-nothing(void *unused)
-{
-    (void)unused;
-}
-
 int
 pool_close(weft_pool *face, int64_t until)
 {
@@ -233,8 +227,7 @@ pool_close(weft_pool *face, int64_t until)
     }
     pool_rest(face);
     timer_cancel(&pool->timer);
-    if (service_runs())
-        service_call(nothing, NULL); /* it may just be looking */
+    service_settle(); /* it may just be looking */
     pool_free(pool);
     return status;
 }

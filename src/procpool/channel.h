@@ -101,8 +101,6 @@ struct channel_task {
     _Atomic uint32_t stop;      /* 0, or enum job_stop; woken as a futex */
     uint32_t function;          /* its number */
     uint32_t attempt;
-    uint32_t room;   /* bytes of its result that there are to begin with:
-                        result_size */
     uint64_t arg_at; /* in the shared heap, if it has no bytes; 0 = none */
     uint64_t arg_size, result_size;
     struct recorded recorded;

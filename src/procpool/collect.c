@@ -49,15 +49,22 @@ fail(weft_job *job, int code, const char *message)
 }
 
 static void
+copy_message(const struct channel_answer *answer, char out[TEXT_MESSAGE])
+{
+    size_t size = answer->message_size;
+
+    if (size > TEXT_MESSAGE - 1)
+        size = TEXT_MESSAGE - 1;
+    memcpy(out, answer->bytes, size);
+    out[size] = '\0';
+}
+
+static void
 take_message(weft_job *job, const struct channel_answer *answer)
 {
     char message[TEXT_MESSAGE];
-    size_t size = answer->message_size;
 
-    if (size > sizeof message - 1)
-        size = sizeof message - 1;
-    memcpy(message, answer->bytes, size);
-    message[size] = '\0';
+    copy_message(answer, message);
     if (*message)
         outcome_keep_message(&job->call, message);
 }
@@ -181,19 +188,15 @@ take_prepared(struct seat *seat, struct list *ended)
 {
     const struct channel_answer *answer = seat_answer(seat, CHANNEL_PREPARED);
     char message[TEXT_MESSAGE];
-    size_t size = answer->message_size;
 
     if (atomic_load_explicit(&answer->number, memory_order_acquire) != 1)
         return;
     seat->unprepared = false;
     if (answer->code == 0)
         return;
-    if (size > sizeof message - 1)
-        size = sizeof message - 1;
-    memcpy(message, answer->bytes, size);
-    message[size] = '\0';
+    copy_message(answer, message);
     text_clean(message);
-    if (size == 0)
+    if (*message == '\0')
         snprintf(message, sizeof message, "code %d", answer->code);
     pool_refuse(seat->pool, "the preparation of a worker failed", message,
                 ended);

@@ -60,14 +60,7 @@ begun_by(const struct seat *seat)
 static void
 put_back(struct process_pool *pool, weft_job *job)
 {
-    if (job->timed)
-        timer_cancel(&job->timer);
-    lock_take(&job->lock);
-    job->seat = NULL;
-    lock_give(&job->lock);
-    atomic_store(&job->tid, 0);
-    job->outcome.pid = 0;
-    atomic_store(&job->phase, JOB_READY);
+    offer_unseat(job);
     intake_return(&pool->in);
     list_prepend(&pool->ready, &job->in_pool);
 }

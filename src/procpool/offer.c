@@ -9,10 +9,7 @@
 #include <string.h>
 
 enum {
-    TINY = 2000,   /* ns that a task takes, for which many are offered ahead, */
-    SHORT = 20000, /* and for which a few */
-    WAKE = 20000,  /* ns until a sleeping worker has a task */
-    LOOK = 1000000 /* ns until it is seen that one takes longer than others */
+    SHORT = 20000 /* ns that a task takes, for which a few are offered ahead */
 };
 
 /* --- who may be offered a task */
@@ -30,19 +27,10 @@ depth(const struct process_pool *pool)
 {
     if (pool->options.options.capture)
         return 1; /* what it prints belongs to one */
-    return pool->pace == 0       ? 1
-           : pool->pace <= TINY  ? CHANNEL_TASKS - 1
-           : pool->pace <= SHORT ? 4
-                                 : 1;
-}
-
-/* Tasks that a worker may still be given before it is renewed. */
-static bool
-is_used_up(const struct seat *seat)
-{
-    const struct process_pool *pool = seat->pool;
-
-    return pool->max_tasks && seat->given >= pool->max_tasks;
+    return pool->pace == 0             ? 1
+           : pool->pace <= INTAKE_TINY ? CHANNEL_TASKS - 1
+           : pool->pace <= SHORT       ? 4
+                                       : 1;
 }
 
 /* A function's place in the channel is taken over when nothing uses it. */
@@ -65,14 +53,14 @@ is_large(const weft_job *job)
 static bool
 is_late(const struct seat *seat, int64_t now)
 {
-    return !list_empty(&seat->pool->idle) && now - seat->since > WAKE;
+    return !list_empty(&seat->pool->idle) && now - seat->since > INTAKE_WAKE;
 }
 
 static bool
 may_follow(const struct seat *seat, const weft_job *job, uint32_t most)
 {
     return seat->state == SEAT_BUSY && offered(seat) < most &&
-           seat->stage == STAGE_NONE && !is_used_up(seat) &&
+           seat->stage == STAGE_NONE && !seat_is_used_up(seat) &&
            !(is_large(job) && seat->large) && job->timeout == 0 &&
            has_function(seat, job->function);
 }
@@ -105,7 +93,7 @@ is_soon_over(const struct process_pool *pool, int64_t now)
     int64_t left = (int64_t)pool->in.waiting;
     bool busy = false;
 
-    if (pool->pace == 0 || pool->pace > TINY)
+    if (pool->pace == 0 || pool->pace > INTAKE_TINY)
         return false;
     for (unsigned i = 0; i < pool->seat_count; i++) {
         const struct seat *seat = pool->seats[i];
@@ -116,7 +104,7 @@ is_soon_over(const struct process_pool *pool, int64_t now)
             busy = true;
         }
     }
-    return busy && left * pool->pace < WAKE;
+    return busy && left * pool->pace < INTAKE_WAKE;
 }
 
 /* NULL: whoever collects next offers it. */
@@ -129,7 +117,7 @@ choose(struct process_pool *pool, const weft_job *job)
         return least_busy(pool, job, now);
     if (!is_soon_over(pool, now))
         return list_entry(pool->idle.previous, struct seat, link);
-    seats_look_again(pool, now + LOOK);
+    seats_look_again(pool, now + INTAKE_LOOK);
     return least_busy(pool, job, now);
 }
 
@@ -280,6 +268,19 @@ offer(struct seat *seat, weft_job *job, struct list *ended)
 
 /* --- back */
 
+void
+offer_unseat(weft_job *job)
+{
+    if (job->timed)
+        timer_cancel(&job->timer);
+    lock_take(&job->lock);
+    job->seat = NULL;
+    lock_give(&job->lock);
+    atomic_store(&job->tid, 0);
+    job->outcome.pid = 0;
+    atomic_store(&job->phase, JOB_READY);
+}
+
 bool
 offer_retract(struct seat *seat, weft_job *job)
 {
@@ -294,14 +295,7 @@ offer_retract(struct seat *seat, weft_job *job)
                  number);
     seat->jobs[channel_place(number)] = NULL;
     seat->given--;
-    lock_take(&job->lock);
-    job->seat = NULL;
-    lock_give(&job->lock);
-    if (job->timed)
-        timer_cancel(&job->timer);
-    atomic_store(&job->tid, 0); /* no worker is its own */
-    job->outcome.pid = 0;
-    atomic_store(&job->phase, JOB_READY);
+    offer_unseat(job);
     return true;
 }
 
@@ -350,7 +344,7 @@ take_over(struct process_pool *pool)
         if (from->state != SEAT_BUSY || offered(from) <= 1)
             continue;
         if (!is_late(from, now))
-            seats_look_again(pool, now + LOOK);
+            seats_look_again(pool, now + INTAKE_LOOK);
         else if (give_back_last(from))
             return true;
     }

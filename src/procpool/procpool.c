@@ -259,12 +259,6 @@ wait_gone(struct process_pool *pool)
     }
 }
 
-static void
-nothing(void *unused)
-{
-    (void)unused;
-}
-
 static int
 close_pool(weft_pool *face, int64_t until)
 {
@@ -285,7 +279,7 @@ close_pool(weft_pool *face, int64_t until)
     }
     wait_gone(pool);
     timer_cancel(&pool->timer);
-    service_call(nothing, NULL); /* it has ended what it did for the pool */
+    service_settle();
     pool_free(pool);
     return status;
 }

@@ -167,6 +167,9 @@ bool seats_lack(const struct process_pool *pool);
 /* Makes them. Error: there is none at all. Not under the lock. */
 int seats_need(struct process_pool *pool);
 
+/* Whether it has had all tasks that a worker is given. Under the lock. */
+bool seat_is_used_up(const struct seat *seat);
+
 /* The worker has nothing to do now: it waits, or goes. Under the lock. */
 void seat_rest(struct seat *seat);
 
@@ -206,6 +209,10 @@ void pool_refuse(struct process_pool *pool, const char *what, const char *why,
 /* Offers what waits to who is free. Under the lock, which it may give back
  * meanwhile; what fails goes into `ended`, for collect_end. */
 void offer_all(struct process_pool *pool, struct list *ended);
+
+/* The job is no worker's any more, and as if it had not begun. Under the lock.
+ */
+void offer_unseat(weft_job *job);
 
 /* Takes a task back that its worker has not begun. Under the lock. */
 bool offer_retract(struct seat *seat, weft_job *job);

@@ -42,6 +42,14 @@ is_superfluous(const struct process_pool *pool)
     return pool->live > atomic_load(&pool->face.workers);
 }
 
+bool
+seat_is_used_up(const struct seat *seat)
+{
+    const unsigned most = seat->pool->max_tasks;
+
+    return most && seat->given >= most;
+}
+
 static bool
 has_grown(struct seat *seat)
 {
@@ -70,7 +78,7 @@ void
 seat_rest(struct seat *seat)
 {
     struct process_pool *pool = seat->pool;
-    const bool renewed = (pool->max_tasks && seat->given >= pool->max_tasks) ||
+    const bool renewed = seat_is_used_up(seat) ||
                          seat->stage >= STAGE_TERMINATED || has_grown(seat);
 
     seat->stage = STAGE_NONE;

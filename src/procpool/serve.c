@@ -3,7 +3,6 @@
 #include "procpool/caps.h"
 #include "procpool/procpool.h"
 #include "wait/stop.h"
-#include "worker/at_end.h"
 #include "worker/meter.h"
 #include "worker/outcome.h"
 

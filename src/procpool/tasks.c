@@ -7,7 +7,6 @@
 
 #include <weft/status.h>
 
-#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 

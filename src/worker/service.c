@@ -467,6 +467,19 @@ service_call(void (*fn)(void *context), void *context)
     lock_give(&service.calling);
 }
 
+static void
+nothing(void *unused)
+{
+    (void)unused;
+}
+
+void
+service_settle(void)
+{
+    if (service_runs())
+        service_call(nothing, NULL);
+}
+
 void
 service_hold(void)
 {

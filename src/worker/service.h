@@ -56,6 +56,10 @@ void service_unwatch_source(int fd);
  * that stays, and waits until it is done. From any thread. */
 void service_call(void (*fn)(void *context), void *context);
 
+/* Waits until it has ended what it was just doing: no source and no timer that
+ * was taken from it before is touched any more. */
+void service_settle(void);
+
 /* A moment at which `fire` is called in the service thread. One that is `alone`
  * is part of no job: it must stay as a source must. */
 struct timer {
