@@ -107,8 +107,12 @@ static bool
 has_answer(void)
 {
     struct os_poll poll = {.fd = zygote.end, .readable = true};
+    int status;
 
-    return os_poll(&poll, 1, 1) > 0;
+    do
+        status = os_poll(&poll, 1, 1);
+    while (status == -EINTR || lacks_memory(status));
+    return status > 0;
 }
 
 /* Its own end, at which it sees that nothing more will be asked, or, if
