@@ -225,7 +225,7 @@ is_dead(uint32_t pid)
 
     if (fd >= 0)
         os_close(fd);
-    return fd == -ESRCH;
+    return fd == -ESRCH || fd == -EINVAL; /* no process has such a number */
 }
 
 /* Gives the pages of a block's slots back, which clears them. Where private
@@ -242,17 +242,41 @@ discard_block(unsigned block)
         (void)os_discard_shared(slot_at(block * SLOT_BLOCK + s), PAGE);
 }
 
+static _Atomic uint32_t *
+block_owner(unsigned block)
+{
+    return &slot_at(block * SLOT_BLOCK + (block == 0))->block_owner;
+}
+
+/* The owners' page is everybody's to scribble over, a block its owner's alone:
+ * where the two differ the block is right, as long as that process lives. Who
+ * it is, if not `pid`; else 0. */
+static uint32_t
+other_owner(unsigned block, uint32_t pid)
+{
+    const uint32_t owner =
+        atomic_load_explicit(block_owner(block), memory_order_acquire);
+
+    return owner && owner != pid && !is_dead(owner) ? owner : 0;
+}
+
 /* Takes the block from its dead owner, clears it and sets it free. Only who
- * wins the compare-and-swap does so. The header is everybody's to scribble
- * over: what it says of this process's own blocks is not believed. */
+ * wins the compare-and-swap does so. */
 static void
 free_block(unsigned block, uint32_t owner)
 {
     const uint32_t us = (uint32_t)os_process_id() | CONDEMNED;
+    const uint32_t pid = owner & ~CONDEMNED;
 
     if (atomic_load(&mine[block]) ||
         !atomic_compare_exchange_strong(&owners()[block], &owner, us))
         return;
+    const uint32_t other = other_owner(block, pid);
+
+    if (other) {
+        atomic_store(&owners()[block], other);
+        return;
+    }
     if (protect_block(block, OS_READ | OS_WRITE) == 0) {
         discard_block(block);
         (void)protect_block(block, OS_READ);
@@ -314,6 +338,29 @@ raise_to(_Atomic unsigned *word, unsigned least)
         ;
 }
 
+/* One that is free as far as the owners' page says. Nothing of a last owner's
+ * is left in it. -EBUSY: it is not free. */
+static int
+enter_block(unsigned block, uint32_t pid)
+{
+    const uint32_t other = other_owner(block, pid);
+
+    if (other) {
+        atomic_store(&owners()[block], other);
+        return -EBUSY;
+    }
+    const int status = protect_block(block, OS_READ | OS_WRITE);
+
+    if (status < 0) {
+        atomic_store(&owners()[block], 0);
+        return status;
+    }
+    if (atomic_load(block_owner(block)) != 0)
+        discard_block(block);
+    atomic_store(block_owner(block), pid);
+    return 0;
+}
+
 static int
 claim_block(void)
 {
@@ -326,12 +373,12 @@ claim_block(void)
             atomic_load_explicit(&owners()[b], memory_order_relaxed) != 0 ||
             !atomic_compare_exchange_strong(&owners()[b], &none, pid))
             continue;
-        const int status = protect_block(b, OS_READ | OS_WRITE);
+        const int status = enter_block(b, pid);
 
-        if (status < 0) {
-            atomic_store(&owners()[b], 0);
+        if (status == -EBUSY)
+            continue;
+        if (status < 0)
             return why_system(status, "cannot open a block of the registry");
-        }
         atomic_store(&mine[b], true);
         raise_to(&mine_end, b + 1);
         /* There is no slot 0: the header lies there. */
@@ -511,7 +558,8 @@ registry_each_condemned(int pid, void (*fn)(const struct slot *slot))
     const uint32_t owner = (uint32_t)pid | CONDEMNED;
 
     for (unsigned b = 0; b < registry.blocks; b++) {
-        if (atomic_load_explicit(&owners()[b], memory_order_relaxed) != owner)
+        if (atomic_load_explicit(&owners()[b], memory_order_relaxed) != owner ||
+            other_owner(b, (uint32_t)pid))
             continue;
         for (unsigned s = b == 0 ? 1 : 0; s < shared_end(b); s++)
             if (is_owned(slot_at(b * SLOT_BLOCK + s)))

@@ -190,7 +190,9 @@ struct slot {
     /* What a lock's word says while the slot's thread holds it; 0 = nobody's.
      * Never the same again for 16,384 claims of slots. */
     _Atomic uint32_t owner;
-    _Atomic uint32_t spare;
+    /* In the first slot of a block: the pid of the process that may write it,
+     * which nobody else can scribble over; 0 = none, or look in page 1. */
+    _Atomic uint32_t block_owner;
     /* The block of the shared heap that the thread is taking or giving back;
      * shm/layout.h. 0 = none. */
     _Atomic uint64_t heap_taken;

@@ -63,10 +63,14 @@ is_clear(const struct slot *slot)
            hot_is(&slot->hot, &zero);
 }
 
+/* Over all but whose block it is. */
 static void
 scribble(struct slot *slot)
 {
+    const uint32_t owner = slot->block_owner;
+
     memset((void *)slot, 0x5a, sizeof *slot);
+    slot->block_owner = owner;
 }
 
 /* The descriptor of this process's registry. */
@@ -441,6 +445,32 @@ START_TEST(the_living_keep_their_slots)
 
 END_TEST
 
+/* What the owners' page says of each block is wrong. */
+START_TEST(a_scribbled_owner_gives_no_living_slots_away)
+{
+    const uint32_t lies[] = {0, dead_pid(), 0x7fffffff, 0xffffffff};
+    struct worker *worker = support_share(sizeof *worker);
+
+    self_open();
+    const int pid = start_worker(worker);
+
+    for (unsigned b = 0; b < SLOT_BLOCKS; b++)
+        atomic_store(&owners()[b], lies[_i]);
+    if (_i > 0)
+        registry_reclaim((int)(lies[_i] & INT_MAX));
+    ck_assert_uint_ge(claim_all(), 62);
+    for (unsigned i = 0; i < 200; i++)
+        ck_assert(!is_clear(registry_slot(worker->ids[i])));
+    for (unsigned b = 1; b < SLOT_BLOCKS; b++)
+        ck_assert(owners()[b] == (uint32_t)pid ||
+                  owners()[b] == (uint32_t)getpid());
+    kill_and_reap(pid);
+    registry_reclaim(pid);
+    ck_assert(is_clear(registry_slot(worker->ids[0])));
+}
+
+END_TEST
+
 START_TEST(a_full_registry_is_swept)
 {
     struct worker *worker = support_share(sizeof *worker);
@@ -709,6 +739,8 @@ main(void)
     tcase_add_test(tcase, a_dead_workers_slots_are_reclaimed);
     tcase_add_test(tcase, a_later_process_of_its_id_keeps_its_slots);
     tcase_add_test(tcase, the_living_keep_their_slots);
+    tcase_add_loop_test(tcase, a_scribbled_owner_gives_no_living_slots_away, 0,
+                        4);
     tcase_add_test(tcase, a_full_registry_is_swept);
     tcase_add_loop_test(tcase, sweeps_at_once_lose_nothing, 0, 5);
     tcase_add_test(tcase, a_worker_cannot_write_its_parents_slots);
