@@ -38,7 +38,8 @@ struct self {
     uint32_t owner; /* what locks say while it holds them: slot->owner, or
                        REGISTRY_NO_SLOT | tid */
     _Atomic uint32_t owed; /* sync/semaphore.c */
-    bool certified;        /* wait/certificate.h */
+    bool has_certificate;  /* wait/certificate.h: its node is linked */
+    bool certified;        /* wait/robust.h: and its slot is shared */
     bool counted;          /* in wait/policy.c's number of active threads */
     bool leasing;          /* `leases` may not be empty */
     bool heap;             /* to be freed with the thread */

@@ -23,7 +23,7 @@ certificate_make(struct self *self)
 
     if (!slot)
         return why_set(WEFT_EAGAIN, "the registry has no slot for this thread");
-    if (atomic_load_explicit(&slot->certificate, memory_order_relaxed) != 0)
+    if (self->has_certificate)
         return 0;
     int status = os_robust_offset(&offset);
 
@@ -40,18 +40,18 @@ certificate_make(struct self *self)
         atomic_store(&slot->certificate, 0);
         return why_system(status, "cannot link a certificate");
     }
+    self->has_certificate = true;
     return 0;
 }
 
 void
 certificate_end(struct self *self)
 {
-    if (!self->slot || atomic_load_explicit(&self->slot->certificate,
-                                            memory_order_relaxed) == 0)
+    if (!self->has_certificate)
         return;
     os_robust_unlink(node_of(self->slot));
     atomic_store(&self->slot->certificate, 0);
-    self->certified = false;
+    self->has_certificate = self->certified = false;
     /* Who waits for a lock of this thread's looks at its owner. */
     os_futex_wake(&self->slot->certificate, INT_MAX, true);
 }

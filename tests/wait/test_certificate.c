@@ -30,6 +30,24 @@ START_TEST(a_thread_gets_one)
 
 END_TEST
 
+/* The last one in the slot, or a scribble, has left something in the word. */
+START_TEST(the_word_alone_is_none)
+{
+    struct self *self = self_get();
+
+    atomic_store(&self->slot->certificate, 0x5a5a5a5a);
+    certificate_end(self);
+    ck_assert_int_eq(certificate_make(self), 0);
+    ck_assert_uint_eq(self->slot->certificate,
+                      (uint32_t)getpid() | OS_SLEEPERS);
+    atomic_store(&self->slot->certificate, 0);
+    certificate_end(self);
+    ck_assert_int_eq(certificate_make(self), 0);
+    certificate_end(self);
+}
+
+END_TEST
+
 START_TEST(without_a_slot_there_is_none)
 {
     struct self self = {.bell = -1};
@@ -325,6 +343,7 @@ main(void)
     TCase *tcase = support_case(suite, "life", 20);
 
     tcase_add_test(tcase, a_thread_gets_one);
+    tcase_add_test(tcase, the_word_alone_is_none);
     tcase_add_test(tcase, without_a_slot_there_is_none);
     tcase_add_test(tcase, robust_mutexes_stay_linked);
     tcase_add_test(tcase, threads_in_turn_have_one_each);
