@@ -17,6 +17,26 @@ journal_block(uint64_t journal)
     return (char *)(uintptr_t)(journal & ~(uint64_t)HEAP_PHASES);
 }
 
+/* What a slot says its dead owner may have scribbled over. */
+static bool
+is_in_data(const char *block)
+{
+    return heap_holds(block) && block >= heap.data &&
+           heap_span_of(block) < heap.header->ready;
+}
+
+static bool
+is_taken(const char *block)
+{
+    if (!is_in_data(block))
+        return false;
+    const uint32_t span = heap_span_of(block);
+
+    return heap_size_of(block) > 0 ||
+           (heap_kind(heap_state(span)) == HEAP_LIMBO &&
+            block == heap_at(span));
+}
+
 /* --- all caches anew */
 
 static void
@@ -116,7 +136,8 @@ settle(uint32_t dead)
     const struct slot *slot = dead ? registry_owner_slot(dead) : NULL;
     const uint64_t journal = slot ? atomic_load(&slot->heap_taken) : 0;
 
-    if ((journal & HEAP_PHASES) == HEAP_INSIDE)
+    if ((journal & HEAP_PHASES) == HEAP_INSIDE &&
+        is_in_data(journal_block(journal)))
         free_in_truth(journal_block(journal));
 }
 
@@ -188,7 +209,8 @@ heap_recover(const struct slot *dead)
     /* If it died under the lock, taking that settles it. */
     if (heap_lock(self_get()) < 0)
         return;
-    if ((journal & HEAP_PHASES) == HEAP_OUTSIDE)
+    if ((journal & HEAP_PHASES) == HEAP_OUTSIDE &&
+        is_taken(journal_block(journal)))
         heap_drop(journal_block(journal));
     heap_unlock();
 }

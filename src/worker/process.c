@@ -274,7 +274,9 @@ process_ended(weft_job *job)
 
     if (ours) {
         registry_condemn(pid);
-        recover_process(pid);
+        /* What it says of objects that it could not reach it has scribbled. */
+        if (process->request.heap_at)
+            recover_process(pid);
     }
     groups_leave(process->place, ours ? pid : 0);
     (void)os_pidfd_reap(process->pidfd, &end);

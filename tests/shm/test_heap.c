@@ -1,6 +1,7 @@
 /* The shared heap: what it gives, where it lies, and what is left of it. */
 #include "os/os.h"
 #include "shm/heap.h"
+#include "shm/layout.h"
 #include "support/options_support.h"
 
 #include <fcntl.h>
@@ -625,6 +626,44 @@ START_TEST(cores_hold_what_is_used)
 
 END_TEST
 
+/* What a dead process's slot says may be anything. */
+START_TEST(a_scribbled_journal_frees_nothing)
+{
+    char *small = must_alloc(1000), *large = must_alloc(MIB);
+    const uint32_t dead = OS_DIED;
+    const uint64_t lies[] = {
+        0,
+        UINT64_MAX,
+        0xf5764f40ab97b9b8,
+        0x5a5a5a5a5a5a5a5a,
+        (uintptr_t)&dead,
+        (uintptr_t)heap_base(),
+        (uintptr_t)heap_base() - HEAP_SPAN,
+        (uintptr_t)small + 64,
+        (uintptr_t)large + 64,
+        (uintptr_t)large + HEAP_SPAN,
+        (uintptr_t)large + (size_t)64 * MIB,
+    };
+    const size_t used = weft_shared_used();
+
+    memset(small, 1, 1000);
+    memset(large, 1, MIB);
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        struct slot slot = {.certificate = dead,
+                            .heap_taken = (lies[i] & ~(uint64_t)HEAP_PHASES) |
+                                          HEAP_OUTSIDE};
+
+        heap_recover(&slot);
+        ck_assert_uint_eq(weft_shared_used(), used);
+    }
+    ck_assert_int_eq(small[999], 1);
+    ck_assert_int_eq(large[MIB - 1], 1);
+    weft_shared_free(small);
+    weft_shared_free(large);
+}
+
+END_TEST
+
 START_TEST(it_has_no_name)
 {
     char path[64], target[256] = "";
@@ -662,6 +701,7 @@ main(void)
     tcase_add_test(alone, little_address_space_makes_it_smaller);
     tcase_add_test(alone, no_address_space_is_an_error);
     tcase_add_test(alone, cores_hold_what_is_used);
+    tcase_add_test(alone, a_scribbled_journal_frees_nothing);
     tcase_add_test(alone, it_has_no_name);
     if (!support_is_valgrind()) { /* which starts no processes */
         tcase_add_test(many, the_option_says_how_large);
