@@ -109,13 +109,35 @@ os_file_get(int fd, size_t offset, void *out, size_t size)
 }
 
 int
+os_file_make_new(const char *path, size_t size)
+{
+    if (is_too_long(size))
+        return -EFBIG;
+    const int fd = high_fd(
+        open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+
+    if (fd >= 0 && ftruncate(fd, (off_t)size) < 0) {
+        const int error = errno;
+
+        unlink(path);
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+int
+os_file_rename(const char *from, const char *to)
+{
+    return rename(from, to) < 0 ? -errno : 0;
+}
+
+int
 os_file_make(const char *path, size_t size)
 {
     char fresh[PATH_MAX];
     struct stat old;
 
-    if (is_too_long(size))
-        return -EFBIG;
     if (stat(path, &old) == 0 && !S_ISREG(old.st_mode) &&
         !S_ISDIR(old.st_mode)) /* which the renaming refuses */
         return -EEXIST;
@@ -123,19 +145,14 @@ os_file_make(const char *path, size_t size)
     if (snprintf(fresh, sizeof fresh, "%s.%d", path, (int)getpid()) >=
         (int)sizeof fresh)
         return -ENAMETOOLONG;
-    const int fd = high_fd(
-        open(fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const int fd = os_file_make_new(fresh, size);
+    const int status = fd < 0 ? fd : os_file_rename(fresh, path);
 
-    if (fd < 0)
-        return fd;
-    if (ftruncate(fd, (off_t)size) < 0 || rename(fresh, path) < 0) {
-        const int error = errno;
-
+    if (fd >= 0 && status < 0) {
         unlink(fresh);
         close(fd);
-        return -error;
     }
-    return fd;
+    return status < 0 ? status : fd;
 }
 
 int

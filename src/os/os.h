@@ -356,6 +356,9 @@ int os_file_punch(int fd, size_t offset, size_t size);
  * Takes the place of one that is there, which stays whole for who uses it.
  * -EEXIST: that is no plain file. */
 int os_file_make(const char *path, size_t size);
+/* Touches nothing that is there: -EEXIST. */
+int os_file_make_new(const char *path, size_t size);
+int os_file_rename(const char *from, const char *to);
 
 /* An existing one, to be read and written; and what tells it from others. */
 int os_file_open(const char *path);

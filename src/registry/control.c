@@ -75,11 +75,11 @@ at_exit(void)
 }
 
 static int
-begin(struct registry_control *at, const char *path)
+begin(struct registry_control *at, const char *path, bool anew)
 {
     static atomic_flag hooked = ATOMIC_FLAG_INIT;
     const uint32_t session = atomic_load(&at->last) % SESSIONS + 1;
-    int status = room_make(path, session);
+    int status = room_make(path, anew, session);
 
     if (status < 0)
         return status;
@@ -103,13 +103,13 @@ begin(struct registry_control *at, const char *path)
 }
 
 int
-control_start(const char *path)
+control_start(const char *path, bool anew)
 {
     struct registry_control *at = control();
 
     if (!take(at))
         return why_set(WEFT_EBUSY, "the program is being recorded already");
-    const int status = begin(at, path);
+    const int status = begin(at, path, anew);
 
     if (status < 0)
         atomic_store(&at->owner, 0);
@@ -126,7 +126,7 @@ recorder_open(void)
     if (atomic_flag_test_and_set(&done) || !path || !*path ||
         secure_getenv("WEFT_WORKER"))
         return;
-    if (control_start(path) < 0 && (!quiet || !*quiet))
+    if (control_start(path, false) < 0 && (!quiet || !*quiet))
         fprintf(stderr, "weft: nothing is recorded: %s\n", weft_why());
 }
 
@@ -198,7 +198,8 @@ control_answer(int status)
     os_futex_wake(&at->request, INT_MAX, true);
 }
 
-/* By the program itself, not by one of its workers, who end sooner. */
+/* By the program itself, not by one of its workers, who end sooner. A worker
+ * could ask, too, and may be in a sandbox: no file that is there is touched. */
 void
 control_answer_start(void)
 {
@@ -214,7 +215,7 @@ control_answer_start(void)
         return;
     memcpy(path, header->control.path, sizeof path);
     path[sizeof path - 1] = '\0';
-    control_answer(control_start(path));
+    control_answer(control_start(path, true));
 }
 
 bool

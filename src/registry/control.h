@@ -14,7 +14,7 @@ void control_opened(void);
 
 /* Begins a recording, ends it. WEFT_EBUSY: there is one; else what room_make
  * and a thread's start say. */
-int control_start(const char *path);
+int control_start(const char *path, bool anew);
 void control_stop(void);
 
 /* Has this process write into the program's recording. Its session; 0: there

@@ -180,10 +180,8 @@ wanted_size(uint64_t *out)
     return 0;
 }
 
-/* Whether another program that lives records into it: two that were given the
- * same name would else take it from each other. */
-static bool
-is_in_use(const char *path)
+bool
+room_is_in_use(const char *path)
 {
     struct recording_header header;
     const int fd = os_file_open(path);
@@ -198,19 +196,21 @@ is_in_use(const char *path)
 }
 
 static int
-make_file(const char *path, uint64_t *size)
+make_file(const char *path, bool anew, uint64_t *size)
 {
     int fd = wanted_size(size);
 
     if (fd < 0)
         return fd;
-    if (is_in_use(path))
+    if (room_is_in_use(path))
         return why_set(WEFT_EBUSY, "another program records into '%s'", path);
     do
-        fd = os_file_make(path, *size);
+        fd = anew ? os_file_make_new(path, *size) : os_file_make(path, *size);
     while (fd == -EFBIG && (*size /= 2) >= LEAST);
     if (fd == -EEXIST)
-        return why_set(WEFT_EINVAL, "'%s' is no plain file", path);
+        return why_set(WEFT_EINVAL,
+                       anew ? "'%s' is there already" : "'%s' is no plain file",
+                       path);
     return fd < 0 ? why_system(fd, path) : fd;
 }
 
@@ -275,10 +275,10 @@ open_file(int fd, uint32_t session, uint64_t size)
 }
 
 int
-room_make(const char *path, uint32_t session)
+room_make(const char *path, bool anew, uint32_t session)
 {
     uint64_t size;
-    const int fd = make_file(path, &size);
+    const int fd = make_file(path, anew, &size);
 
     if (fd < 0)
         return fd;

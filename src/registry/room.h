@@ -9,9 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Makes the file and maps it, with its header complete but for the magic.
- * why says what failed. In one thread at a time, as all up to room_close. */
-int room_make(const char *path, uint32_t session);
+/* Whether another program that lives records into it: two that were given the
+ * same name would else take it from each other. */
+bool room_is_in_use(const char *path);
+
+/* Makes the file and maps it, with its header complete but for the magic; in
+ * the place of one that is there, but if `anew`. why says what failed. In one
+ * thread at a time, as all up to room_close. */
+int room_make(const char *path, bool anew, uint32_t session);
 
 /* What is recorded begins now: the making took its time. */
 void room_begins(uint32_t session);

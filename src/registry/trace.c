@@ -15,7 +15,7 @@ weft_trace_start(const char *path)
         return why_set(WEFT_EINVAL, "weft_trace_start: the path is %s",
                        path ? "empty" : "NULL");
     self_get(); /* opens the registry */
-    return control_start(path);
+    return control_start(path, false);
 }
 
 void

@@ -2,6 +2,7 @@
 #include "base/why.h"
 #include "os/os.h"
 #include "registry/recorder.h"
+#include "registry/room.h"
 #include "registry/slot.h"
 
 #include <weft/status.h>
@@ -9,8 +10,13 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    MOST_OF_PATH = 440 /* bytes; a number follows */
+};
 
 /* How long who asked before may take to read the answer, if it still lives. */
 #define LEFT_BEHIND (5 * INT64_C(1000000000))
@@ -134,25 +140,46 @@ ask(struct registry_control *control, uint32_t request, int64_t until)
     return answer < 0 ? why_because(answer, "the program") : WEFT_OK;
 }
 
+/* The program makes a new file only; it takes the place of an old one with the
+ * rights of who asks. */
+static int
+ask_for_file(struct registry_control *control, const char *path, int64_t until)
+{
+    char *fresh = control->path;
+    int status = take(control, until);
+
+    if (status < 0)
+        return status;
+    snprintf(fresh, REGISTRY_PATH, "%s.%d", path, os_process_id());
+    char made[REGISTRY_PATH];
+
+    memcpy(made, fresh, sizeof made);
+    status = ask(control, REGISTRY_START, until);
+    if (status < 0)
+        return status;
+    status = os_file_rename(made, path);
+    return status < 0 ? why_system(status, "it records, but the file keeps the "
+                                           "process's number in its name")
+                      : status;
+}
+
 int
 weft_trace_start_in(int pid, const char *path, weft_time until)
 {
     int status = WEFT_OK;
 
-    if (!path || *path != '/' || strlen(path) >= REGISTRY_PATH)
+    if (!path || *path != '/' || strlen(path) > MOST_OF_PATH)
         return why_set(WEFT_EINVAL,
                        "the path must be absolute and have at "
                        "most %d bytes",
-                       REGISTRY_PATH - 1);
+                       MOST_OF_PATH);
+    if (room_is_in_use(path))
+        return why_set(WEFT_EBUSY, "another program records into '%s'", path);
     struct registry_header *header = attach(pid, &status);
 
     if (!header)
         return status;
-    status = take(&header->control, until.ns);
-    if (status == WEFT_OK) {
-        memcpy(header->control.path, path, strlen(path) + 1);
-        status = ask(&header->control, REGISTRY_START, until.ns);
-    }
+    status = ask_for_file(&header->control, path, until.ns);
     os_unmap(header, OS_PAGE);
     return status;
 }

@@ -383,6 +383,61 @@ START_TEST(it_can_be_asked_for_from_outside)
 
 END_TEST
 
+/* Who asks may be a worker in a sandbox. */
+START_TEST(a_request_touches_no_file_that_is_there)
+{
+    const char precious[] = "precious";
+    char found[sizeof precious];
+    const int fd = open(file.path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    ck_assert_int_eq(write(fd, precious, sizeof precious), sizeof precious);
+    (void)weft_self();
+    const struct registry_control *control = ask(REGISTRY_START);
+
+    weft_mark("what notices", 1);
+    ck_assert_uint_eq(atomic_load(&control->request), REGISTRY_ANSWERED);
+    ck_assert_int_eq(atomic_load(&control->answer), WEFT_EINVAL);
+    close(fd);
+    const int again = open(file.path, O_RDONLY | O_CLOEXEC);
+
+    ck_assert_int_eq(read(again, found, sizeof found), sizeof found);
+    ck_assert_str_eq(found, precious);
+    close(again);
+}
+
+END_TEST
+
+static void
+mark_until_told(void *unused)
+{
+    (void)unused;
+    (void)weft_self(); /* opens what is asked through */
+    gate_open(&common->begun);
+    while (atomic_load(&common->go.open) == 0)
+        weft_mark("alive", 1);
+}
+
+START_TEST(a_recording_from_outside_replaces_an_old_one)
+{
+    const pid_t pid = support_fork(mark_until_told, NULL);
+
+    gate_pass(&common->begun);
+    for (int i = 0; i < 2; i++) {
+        const weft_time until = weft_in(patient(10 * WEFT_SECOND));
+
+        ck_assert_int_eq(weft_trace_start_in(pid, file.path, until), 0);
+        expect_refused(weft_trace_start_in(pid, file.path, until), WEFT_EBUSY,
+                       "another program");
+        ck_assert_int_eq(weft_trace_stop_in(pid, until), 0);
+        recording_read(&file);
+        ck_assert_int_eq(file.header->pid, pid);
+    }
+    gate_open(&common->go);
+    ck_assert_int_eq(support_reap(pid), 0);
+}
+
+END_TEST
+
 /* --- limits */
 
 START_TEST(a_full_recording_counts_what_it_loses)
@@ -598,6 +653,8 @@ main(void)
     tcase_add_test(ends, a_worker_that_runs_already_joins_in);
     tcase_add_test(ends, a_worker_that_can_open_nothing_is_recorded);
     tcase_add_test(ends, it_can_be_asked_for_from_outside);
+    tcase_add_test(ends, a_request_touches_no_file_that_is_there);
+    tcase_add_test(ends, a_recording_from_outside_replaces_an_old_one);
     tcase_add_test(limits, a_full_recording_counts_what_it_loses);
     tcase_add_test(limits, the_limit_of_files_is_kept);
     tcase_add_test(limits, a_full_disk_kills_nobody);
