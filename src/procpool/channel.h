@@ -16,6 +16,9 @@
  * collected yet. The parent copies a fresh one, and believes the copy if the
  * next task's claim then still says that it was not begun; else the answer is
  * in `answers`. What was put there is never asked of who collects at once.
+ * Either is believed with its seal only: pwrite(2) has no order that a reader
+ * of the map could rely on, and what a task scribbles may look like the answer
+ * to a later one.
  *
  * The parent keeps what it has offered in memory of its own, and
  * believes an answer no more than its sizes allow.
@@ -47,10 +50,13 @@
 #ifndef PROCPOOL_CHANNEL_H
 #define PROCPOOL_CHANNEL_H
 
+#include "base/digest.h"
 #include "os/os.h"
 #include "registry/recorder.h"
 #include "wait/wait.h"
 #include "worker/image.h"
+
+#include <stddef.h>
 
 enum {
     CHANNEL_TASKS = 32, /* offered to a worker at a time */
@@ -133,8 +139,37 @@ struct channel_answer {
     uint32_t message_size; /* in `bytes`; then there is no result */
     uint64_t result_size;  /* in `bytes` if it fits */
     int64_t wall, cpu;
+    uint64_t seal; /* channel_seal */
     char bytes[CHANNEL_BYTES];
 };
+
+/* Bytes of it that say something. */
+static inline size_t
+channel_used(const struct channel_answer *answer)
+{
+    const size_t message = answer->message_size < CHANNEL_BYTES
+                               ? answer->message_size
+                               : CHANNEL_BYTES;
+    const size_t result = answer->result_size <= CHANNEL_BYTES - message
+                              ? (size_t)answer->result_size
+                              : 0;
+
+    return offsetof(struct channel_answer, bytes) + message + result;
+}
+
+/* Of the answer to this task. One that is just being written, or that was
+ * scribbled over, does not bear it. */
+static inline uint64_t
+channel_seal(const struct channel_answer *answer, uint32_t number)
+{
+    const size_t head = offsetof(struct channel_answer, end);
+    const size_t before = offsetof(struct channel_answer, seal) - head;
+    const size_t after = offsetof(struct channel_answer, bytes);
+    const uint64_t sum =
+        digest_words(DIGEST_START ^ number, &answer->end, before);
+
+    return digest_words(sum, answer->bytes, channel_used(answer) - after);
+}
 
 /* One more answer, for the preparation. */
 enum {

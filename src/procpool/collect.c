@@ -181,23 +181,38 @@ take_output(const struct seat *seat, weft_job *job)
         job->outcome.output = job->output;
 }
 
+/* A copy of the answer to this task, as much of it as is used. False: it is not
+ * there. */
+static bool
+copy_answer(const struct channel_answer *from, uint32_t number,
+            struct channel_answer *to)
+{
+    const size_t head = offsetof(struct channel_answer, bytes);
+
+    if (atomic_load_explicit(&from->number, memory_order_acquire) != number)
+        return false;
+    memcpy((void *)to, from, head);
+    memcpy(to->bytes, from->bytes, channel_used(to) - head);
+    return to->seal == channel_seal(to, number);
+}
+
 /* --- all that are there */
 
 static void
 take_prepared(struct seat *seat, struct list *ended)
 {
-    const struct channel_answer *answer = seat_answer(seat, CHANNEL_PREPARED);
+    struct channel_answer answer;
     char message[TEXT_MESSAGE];
 
-    if (atomic_load_explicit(&answer->number, memory_order_acquire) != 1)
+    if (!copy_answer(seat_answer(seat, CHANNEL_PREPARED), 1, &answer))
         return;
     seat->unprepared = false;
-    if (answer->code == 0)
+    if (answer.code == 0)
         return;
-    copy_message(answer, message);
+    copy_message(&answer, message);
     text_clean(message);
     if (*message == '\0')
-        snprintf(message, sizeof message, "code %d", answer->code);
+        snprintf(message, sizeof message, "code %d", answer.code);
     pool_refuse(seat->pool, "the preparation of a worker failed", message,
                 ended);
 }
@@ -246,42 +261,21 @@ may_have_gone_on(const struct seat *seat, uint32_t number)
     return atomic_fetch_or(claim, 0) != channel_claim(number, CHANNEL_OFFERED);
 }
 
-/* As much of it as is used. */
-static void
-copy_answer(const struct channel_answer *from, struct channel_answer *to)
-{
-    const size_t head = offsetof(struct channel_answer, bytes);
-
-    memcpy((void *)to, from, head);
-    if (to->message_size > CHANNEL_BYTES)
-        to->message_size = CHANNEL_BYTES;
-    const size_t room = CHANNEL_BYTES - to->message_size;
-
-    memcpy(to->bytes, from->bytes,
-           to->message_size +
-               (to->result_size <= room ? (size_t)to->result_size : 0));
-}
-
 /* A copy of the next answer; its job, or NULL: it is not there. */
 static weft_job *
 next_answered(const struct seat *seat, struct channel_answer *copy)
 {
     const uint32_t number = seat->tail + 1;
     const unsigned place = channel_place(number);
-    const struct channel_answer *fresh = seat_fresh(seat, place);
-    const struct channel_answer *kept = seat_answer(seat, place);
 
     if (seat->tail == seat->head || seat->unsent == number)
         return NULL;
-    if (atomic_load_explicit(&fresh->number, memory_order_acquire) == number) {
-        copy_answer(fresh, copy);
-        if (!may_have_gone_on(seat, number))
-            return seat->jobs[place];
-    }
-    if (atomic_load_explicit(&kept->number, memory_order_acquire) != number)
-        return NULL;
-    copy_answer(kept, copy);
-    return seat->jobs[place];
+    if (copy_answer(seat_fresh(seat, place), number, copy) &&
+        !may_have_gone_on(seat, number))
+        return seat->jobs[place];
+    return copy_answer(seat_answer(seat, place), number, copy)
+               ? seat->jobs[place]
+               : NULL;
 }
 
 /* A stop could do no more for one that was begun behind another. */

@@ -111,21 +111,12 @@ give_up(void)
     os_exit_now(HURRY);
 }
 
-static size_t
-size_of(const struct channel_answer *answer)
-{
-    const size_t size = answer->message_size + answer->result_size;
-
-    return offsetof(struct channel_answer, bytes) +
-           (size <= CHANNEL_BYTES ? size : 0);
-}
-
 /* Where no task can reach it. */
 static void
 keep(unsigned place, const struct channel_answer *answer)
 {
     if (os_file_put(worker.file, channel_answer_at(place), answer,
-                    size_of(answer)) < 0)
+                    channel_used(answer)) < 0)
         give_up();
 }
 
@@ -158,9 +149,16 @@ ring(void)
 
 /* The answer is complete: its number last. */
 static void
+seal_answer(uint32_t number)
+{
+    worker.answer->seal = channel_seal(worker.answer, number);
+    atomic_store_explicit(&worker.answer->number, number, memory_order_release);
+}
+
+static void
 tell(uint32_t number)
 {
-    atomic_store_explicit(&worker.answer->number, number, memory_order_release);
+    seal_answer(number);
     worker.last = number;
     ring();
 }
@@ -497,7 +495,7 @@ prepare(void)
 
     flush();
     fill_answer(&own, code);
-    atomic_store(&worker.prepared.number, 1);
+    seal_answer(1);
     keep(CHANNEL_PREPARED, &worker.prepared);
     ring();
     free(own.owned);

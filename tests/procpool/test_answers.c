@@ -138,6 +138,7 @@ play_fresh(uint32_t number, struct channel_answer answer)
 {
     struct channel_answer *fresh = seat_fresh(seat, channel_place(number));
 
+    answer.seal = channel_seal(&answer, number);
     memcpy((char *)fresh + sizeof number, (char *)&answer + sizeof number,
            sizeof answer - sizeof number);
     atomic_store(&fresh->number, number);
@@ -181,6 +182,38 @@ START_TEST(a_fresh_answer_is_not_believed_once_another_is_begun)
     expect_end(held, WEFT_OK);
     play_answer(next, good);
     expect_end(taken, WEFT_OK);
+    end_pool();
+}
+
+END_TEST
+
+/* --- an answer that is just being written, or that only looks like one */
+
+START_TEST(an_answer_is_not_believed_without_its_seal)
+{
+    const struct channel_answer good = {.end = CHANNEL_RETURNED};
+    struct channel_answer *fresh;
+
+    hold_worker();
+    fresh = seat_fresh(seat, channel_place(1));
+    /* As it is while the rest is written. */
+    struct channel_answer torn = {.number = 1};
+
+    ck_assert_int_eq(os_file_put(seat->file,
+                                 channel_answer_at(channel_place(1)), &torn,
+                                 sizeof torn),
+                     0);
+    play_fresh(1, good);
+    for (size_t at = offsetof(struct channel_answer, end);
+         at < offsetof(struct channel_answer, bytes); at++) {
+        ((char *)fresh)[at] ^= 1;
+        collect(seat);
+        ck_assert_int_eq(weft_join(held, WEFT_NOW), WEFT_ETIMEDOUT);
+        ((char *)fresh)[at] ^= 1;
+    }
+    collect(seat);
+    expect_end(held, WEFT_OK);
+    gate_open(&common->go);
     end_pool();
 }
 
@@ -273,6 +306,7 @@ main(void)
     tcase_add_test(tcase, a_fresh_answer_is_believed_until_the_next_is_begun);
     tcase_add_loop_test(
         tcase, a_fresh_answer_is_not_believed_once_another_is_begun, 0, 4);
+    tcase_add_test(tcase, an_answer_is_not_believed_without_its_seal);
     tcase_add_test(tcase, an_answer_to_what_was_not_offered);
     return support_run(suite);
 }

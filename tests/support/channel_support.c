@@ -67,6 +67,7 @@ void
 play_answer_quietly(uint32_t number, struct channel_answer answer)
 {
     atomic_store(&answer.number, number);
+    answer.seal = channel_seal(&answer, number);
     ck_assert_int_eq(os_file_put(seat->file,
                                  channel_answer_at(channel_place(number)),
                                  &answer, sizeof answer),
