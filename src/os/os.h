@@ -159,6 +159,14 @@ struct os_exit {
 int os_process_id(void);
 int os_parent_id(void);
 bool os_process_lives(int pid); /* or nobody has reaped it */
+
+/* A number of /proc/PID/stat, by its place there, from 4 on; or -ESRCH, or what
+ * else reading it says. */
+int64_t os_process_number(int pid, unsigned field);
+
+/* Whether its main thread has begun to end, or is gone: it runs no more code.
+ */
+bool os_process_is_dying(int pid);
 int os_pidfd_open(int pid);
 int os_pidfd_signal(int pidfd, int signal);
 

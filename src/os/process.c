@@ -32,6 +32,44 @@ os_process_lives(int pid)
     return kill(pid, 0) == 0 || errno == EPERM;
 }
 
+int64_t
+os_process_number(int pid, unsigned field)
+{
+    char path[32], text[1024];
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno == ENOENT ? -ESRCH : -errno;
+    const ssize_t size = read(fd, text, sizeof text - 1);
+    const int error = size < 0 ? errno : EIO;
+
+    close(fd);
+    if (size <= 0)
+        return -error;
+    text[size] = '\0';
+    /* The name may hold anything: the third field follows its last bracket. */
+    const char *at = strrchr(text, ')');
+
+    for (unsigned i = 2; at && i < field; i++)
+        at = strchr(at + 1, ' ');
+    return at ? strtoll(at, NULL, 10) : -EIO;
+}
+
+bool
+os_process_is_dying(int pid)
+{
+    enum {
+        FLAGS = 9,
+        EXITING = 4 /* the kernel's PF_EXITING */
+    };
+
+    const int64_t flags = os_process_number(pid, FLAGS);
+
+    return flags == -ESRCH || (flags >= 0 && flags & EXITING);
+}
+
 int
 os_pidfd_open(int pid)
 {

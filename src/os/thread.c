@@ -284,25 +284,11 @@ extern void __tsan_init(void) __attribute__((weak));
 int
 os_thread_count(void)
 {
-    char text[1024];
-    const int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    enum {
+        THREADS = 20
+    };
 
-    if (fd < 0)
-        return -errno;
-    const ssize_t size = read(fd, text, sizeof text - 1);
-
-    close(fd);
-    if (size <= 0)
-        return -EIO;
-    text[size] = '\0';
-    /* The name may hold anything: count from its last bracket. The count of
-     * threads is the 20th field, the 18th after it. */
-    const char *at = strrchr(text, ')');
-    for (int field = 2; at && field < 20; field++)
-        at = strchr(at + 1, ' ');
-    if (!at)
-        return -EIO;
-    const int count = (int)strtol(at, NULL, 10);
+    const int count = (int)os_process_number(os_process_id(), THREADS);
 
     return __tsan_init && count > 1 ? count - 1 : count;
 }

@@ -3,6 +3,7 @@
  * that worker. */
 #include "base/why.h"
 #include "os/os.h"
+#include "procpool/certificates.h"
 #include "procpool/procpool.h"
 #include "worker/outcome.h"
 #include "worker/process.h"
@@ -236,6 +237,8 @@ advance(struct seat *seat, weft_job *job)
     if (seat->stage == STAGE_ASKED)
         seat->stage = STAGE_NONE; /* it was this one's */
     seat->since = os_now();
+    if (!seat->answered)
+        certificates_watch(seat);
     seat->answered = true;
     seat->pool->early_deaths = 0;
     if (job->call.call.arg_size > CHANNEL_INLINE)
@@ -340,6 +343,7 @@ collect(struct seat *seat)
     list_init(&ended);
     lock_take(&pool->in.lock);
     collect_answers(seat, &ended);
+    certificates_heed(seat);
     offer_all(pool, &ended);
     const bool lack = seats_lack(pool);
 

@@ -223,7 +223,7 @@ stop_all(struct process_pool *pool)
 static bool
 is_gone(const struct process_pool *pool)
 {
-    if (pool->alive + pool->in.callers > 0)
+    if (pool->alive + pool->in.callers > 0 || pool->guarded)
         return false;
     for (unsigned i = 0; i < pool->seat_count; i++)
         if (atomic_load(&pool->seats[i]->visitors) > 0)

@@ -27,6 +27,7 @@ enum {
  *   STARTING -> IDLE, VACANT    the same
  *   IDLE -> BUSY                who offers it a task
  *   BUSY -> IDLE, LEAVING       who collects its last answer
+ *   IDLE, BUSY -> LEAVING       who heeds its certificate
  *   IDLE -> LEAVING             who has found it superfluous
  *   any but VACANT -> DEAD      its end
  *   DEAD -> VACANT              the last who works on the channel */
@@ -70,7 +71,9 @@ struct seat {
     bool large;                            /* the argument area is in use */
     bool unprepared; /* the preparation's answer is to come */
     bool answered;   /* it has ended a task */
-    bool collecting; /* somebody takes a large result */
+    bool dying;      /* certificates.h, as the next */
+    const _Atomic uint32_t *certificate; /* NULL: not watched */
+    bool collecting;                     /* somebody takes a large result */
     enum seat_stage stage;
     unsigned given; /* tasks, in all */
     uint64_t base;  /* private bytes at its start; 0 = not looked */
@@ -105,7 +108,9 @@ struct process_pool {
     bool stopping;         /* close has given up waiting */
     int64_t looks;         /* when the timer fires; 0 = it is not set */
     bool over;             /* all workers are gone for good */
-    struct timer timer;    /* for idle workers, and for the next try */
+    bool guarded;          /* by a hidden thread; certificates.h */
+    _Atomic uint32_t changes; /* that it is to see; a futex's value */
+    struct timer timer;       /* for idle workers, and for the next try */
     unsigned seat_count;
     struct seat *seats[SEATS];
 };

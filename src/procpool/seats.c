@@ -2,6 +2,7 @@
  * are to be kept, or tasks wait and more are allowed. */
 #include "base/why.h"
 #include "os/os.h"
+#include "procpool/certificates.h"
 #include "procpool/procpool.h"
 #include "worker/on_end.h"
 #include "worker/process.h"
@@ -303,7 +304,7 @@ begin_life(struct seat *seat)
     seat->slot = 0;
     seat->base = 0;
     seat->stage = STAGE_NONE;
-    seat->large = seat->answered = seat->collecting = false;
+    seat->large = seat->answered = seat->collecting = seat->dying = false;
     seat->unprepared = seat->pool->terms->prepares;
     memset(seat->functions, 0, sizeof seat->functions);
     memset(seat->jobs, 0, sizeof seat->jobs);
@@ -357,6 +358,7 @@ undo(struct seat *seat)
     seat->state = SEAT_VACANT;
     seat->pool->live--;
     seat->pool->alive--;
+    certificates_forget(seat);
     intake_tell_gone(&seat->pool->in);
 }
 
@@ -434,6 +436,7 @@ seat_vacate(struct seat *seat)
     seat->worker = NULL;
     seat->state = SEAT_VACANT;
     pool->alive--;
+    certificates_forget(seat);
     intake_tell_gone(&pool->in);
 }
 

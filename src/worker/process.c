@@ -447,6 +447,17 @@ process_kill(weft_job *job, int signal)
                         : 0;
 }
 
+void
+process_finish(weft_job *job)
+{
+    const struct process *process = process_of(job);
+
+    lock_take(&job->lock);
+    if (process->pidfd >= 0)
+        (void)os_pidfd_signal(process->pidfd, SIGKILL);
+    lock_give(&job->lock);
+}
+
 /* In words, which takes long. */
 static void
 process_explain(weft_job *job)

@@ -33,4 +33,8 @@ struct process_slots {
 
 struct process_slots process_slots(weft_job *job);
 
+/* Its main thread is dead: so is what is left of it now. Its outcome is what it
+ * was to be, if it was dying as a whole. */
+void process_finish(weft_job *job);
+
 #endif

@@ -148,6 +148,24 @@ START_TEST(no_such_process)
 
 END_TEST
 
+START_TEST(who_is_dying_is_told)
+{
+    siginfo_t info;
+    const pid_t pid = support_fork(stay, NULL);
+
+    ck_assert(!os_process_is_dying(pid));
+    ck_assert_int_eq(os_process_number(pid, 4), getpid()); /* its parent */
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    ck_assert(os_process_is_dying(pid));
+    ck_assert_int_eq(support_reap(pid), 128 + SIGKILL);
+    ck_assert(os_process_is_dying(pid));
+    ck_assert_int_eq(os_process_number(pid, 4), -ESRCH);
+    ck_assert_int_eq(os_process_number(getpid(), 100), -EIO);
+}
+
+END_TEST
+
 static void
 lead(void *unused)
 {
@@ -365,6 +383,7 @@ main(void)
     tcase_add_test(tcase, no_such_process);
     tcase_add_test(tcase, a_child_can_be_ended);
     tcase = support_case(suite, "state", 10);
+    tcase_add_test(tcase, who_is_dying_is_told);
     tcase_add_test(tcase, a_process_leads_its_group);
     tcase_add_test(tcase, caught_signals_get_their_default);
     tcase_add_test(tcase, it_dies_with_its_parent);

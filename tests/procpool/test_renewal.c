@@ -335,6 +335,98 @@ START_TEST(it_changes_size_while_workers_die)
 
 END_TEST
 
+/* --- by the certificate, before the process has ended */
+
+static int
+grow(weft_call *call)
+{
+    static char *volatile memory;
+    const size_t size = *(const size_t *)call->arg;
+
+    memory = malloc(size);
+    if (memory)
+        memset(memory, 1, size);
+    return memory ? 0 : 1;
+}
+
+static int
+kill_itself(weft_call *call)
+{
+    (void)call;
+    return raise(SIGKILL);
+}
+
+/* Whether the task behind it had ended when it was not yet known how a worker
+ * with much memory had died. */
+static bool
+goes_on_before_its_end(weft_pool *pool)
+{
+    const size_t size = (size_t)256 << 20;
+    weft_job *last;
+
+    expect_end(submit(pool, .fn = grow, WEFT_ARG(size)), WEFT_OK);
+    weft_job *victim = submit(pool, .fn = kill_itself);
+
+    submit_doubles(pool, &last, 1, 1);
+    expect_doubles(&last, 1, 1);
+    const bool first = weft_join(victim, WEFT_NOW) == WEFT_ETIMEDOUT;
+
+    must_join(victim);
+    ck_assert_int_eq(outcome(victim)->status, WEFT_EDIED);
+    ck_assert_int_eq(outcome(victim)->signal, SIGKILL);
+    weft_release(victim);
+    expect_full(pool, 1);
+    return first;
+}
+
+START_TEST(a_successor_does_not_wait_for_a_slow_end)
+{
+    weft_pool *pool = open_pool(.workers = 1);
+    bool seen = false;
+
+    for (int i = 0; i < 20 && !seen; i++) /* if the machine is slow */
+        seen = goes_on_before_its_end(pool);
+    ck_assert(seen);
+    pool_drain(pool);
+}
+
+END_TEST
+
+static void *
+stay(void *unused)
+{
+    for (;;)
+        pause();
+    return unused;
+}
+
+static int
+leave_a_thread(weft_call *call)
+{
+    (void)call;
+    support_thread(stay, NULL);
+    pthread_exit(NULL);
+}
+
+/* Nothing would ever tell of its task's end. */
+START_TEST(a_worker_does_not_outlive_its_main_thread)
+{
+    weft_pool *pool = open_pool(.workers = 2);
+
+    expect_full(pool, 2); /* both are watched */
+    for (unsigned i = 0; i < scaled(20); i++) {
+        weft_job *victim = submit(pool, .fn = leave_a_thread);
+
+        must_join(victim);
+        ck_assert_int_eq(outcome(victim)->status, WEFT_EDIED);
+        weft_release(victim);
+        expect_full(pool, 2);
+    }
+    pool_drain(pool);
+}
+
+END_TEST
+
 static void *
 close_now(void *pool)
 {
@@ -391,6 +483,9 @@ main(void)
     tcase_add_test(tcase, a_preparation_that_crashes_is_told);
     tcase_add_test(tcase, a_preparation_may_crash_once);
     tcase_add_test(tcase, it_changes_size_while_workers_die);
+    if (!support_is_checked()) /* which has an end of its own to make */
+        tcase_add_test(tcase, a_successor_does_not_wait_for_a_slow_end);
+    tcase_add_test(tcase, a_worker_does_not_outlive_its_main_thread);
     tcase_add_test(tcase, it_is_closed_at_work);
     return support_run(suite);
 }
