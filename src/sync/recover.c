@@ -65,13 +65,19 @@ recover_call(const struct slot_call *call, const struct slot *dead)
 }
 
 static void
+bury_slot(const struct slot *slot)
+{
+    if (atomic_load(&slot->held_count) > 0)
+        registry_bury(slot);
+}
+
+static void
 recover_slot(const struct slot *slot)
 {
     const uint32_t count = atomic_load(&slot->held_count);
 
     heap_recover(slot);
-    if (count > 0)
-        registry_bury(slot);
+    bury_slot(slot);
     recover_call(&slot->call, slot);
     if (atomic_load(&slot->granted.object) != atomic_load(&slot->call.object))
         recover_call(&slot->granted, slot);
@@ -80,9 +86,9 @@ recover_slot(const struct slot *slot)
 }
 
 void
-recover_process(int pid)
+recover_process(int pid, bool heap)
 {
-    registry_each_condemned(pid, recover_slot);
+    registry_each_condemned(pid, heap ? recover_slot : bury_slot);
 }
 
 /* Objects of this process alone may be gone: they are not touched, but who

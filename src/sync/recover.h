@@ -6,6 +6,7 @@
 
 #include "registry/self.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The thread of the slot has died in a call on the object (`ticket` is the
@@ -18,8 +19,10 @@ typedef void recover_fn(void *object, const struct slot *dead, uint32_t ticket);
 void recover_teach(unsigned kind, recover_fn *fn, size_t word);
 
 /* All slots of the process, which is condemned (registry.h) and not yet
- * reclaimed. */
-void recover_process(int pid);
+ * reclaimed. One that did not have the shared heap could reach nothing that is
+ * made right here: what it says of that it has scribbled, and only its name is
+ * kept. */
+void recover_process(int pid, bool heap);
 
 /* The calling thread gives up what it holds: at its end, and at the end of a
  * job that it ran, which it may outlive. Others then find its locks left by

@@ -274,9 +274,7 @@ process_ended(weft_job *job)
 
     if (ours) {
         registry_condemn(pid);
-        /* What it says of objects that it could not reach it has scribbled. */
-        if (process->request.heap_at)
-            recover_process(pid);
+        recover_process(pid, process->request.heap_at != 0);
     }
     groups_leave(process->place, ours ? pid : 0);
     (void)os_pidfd_reap(process->pidfd, &end);
@@ -300,6 +298,7 @@ process_ended(weft_job *job)
     if (!said)
         record_died(&job->recorded, job->outcome.status < 0);
     job_end(job);
+    service_clean(job); /* it may have been attended before it had ended */
     if (again)
         zygote_wish();
 }
@@ -308,7 +307,11 @@ process_ended(weft_job *job)
 static void
 process_clean(weft_job *job)
 {
-    registry_reclaim(job->outcome.pid);
+    struct process *process = process_of(job);
+
+    if (!process->cleaned)
+        registry_reclaim(job->outcome.pid);
+    process->cleaned = true;
 }
 
 static bool

@@ -45,6 +45,7 @@ struct process {
     enum stage stage;         /* under job->lock */
     weft_method method;       /* never DEFAULT */
     bool late;                /* it begins after a delay */
+    bool cleaned;             /* in the service thread */
     struct os_rights rights;  /* of the program when it begins */
     struct wire_request request;
 };

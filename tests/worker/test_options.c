@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +285,44 @@ START_TEST(a_worker_has_the_cpus_it_is_given)
 
 END_TEST
 
+/* --- without the heap */
+
+static weft_mutex *left;
+
+static int
+lock_and_die(weft_call *call)
+{
+    (void)call;
+    return weft_mutex_lock(left) == 0 ? raise(SIGKILL) : 1;
+}
+
+/* In memory that the program has shared itself. */
+START_TEST(who_died_with_a_lock_is_named)
+{
+    char expected[32];
+
+    left = support_share(sizeof *left);
+    left->shared = true;
+    const weft_worker_options options = {
+        .method = WEFT_FORK, /* which has the lock, too */
+        .heap = _i ? WEFT_HEAP_NONE : WEFT_HEAP_DEFAULT};
+    weft_job *job = must_run(
+        WEFT_PROCESS, &(weft_task){.fn = lock_and_die, .worker = &options});
+
+    must_join(job);
+    ck_assert_int_eq(outcome(job)->signal, SIGKILL);
+    snprintf(expected, sizeof expected, "(pid %d, ", outcome(job)->pid);
+    for (int i = 0; i < 100; i++) /* until its slots are cleared */
+        expect_end(must_run(WEFT_PROCESS, &(weft_task){.fn = do_nothing}),
+                   WEFT_OK);
+    ck_assert_int_eq(weft_mutex_lock(left), WEFT_OWNER_DIED);
+    ck_assert_msg(strstr(weft_why(), expected), "%s", weft_why());
+    weft_mutex_unlock(left);
+    weft_release(job);
+}
+
+END_TEST
+
 /* --- what cannot be asked for */
 
 START_TEST(unknown_values_are_refused)
@@ -317,6 +356,8 @@ main(void)
     TCase *tcase = support_case(suite, "options", 10);
 
     tcase_add_checked_fixture(tcase, options_ready, NULL);
+    if (!support_is_valgrind()) /* which starts no processes */
+        tcase_add_loop_test(tcase, who_died_with_a_lock_is_named, 0, 2);
     add_for_methods(tcase, a_worker_has_the_environment_it_is_given);
     add_for_methods(tcase, a_worker_has_a_long_environment);
     tcase_add_test(tcase, a_delayed_job_keeps_its_environment);
