@@ -535,8 +535,9 @@ shared_end(unsigned block)
 {
     const uint8_t used =
         atomic_load_explicit(&header()->used[block], memory_order_acquire);
+    const unsigned end = used & ~SLOT_SHARES;
 
-    return used & SLOT_SHARES ? used & ~SLOT_SHARES : 0;
+    return !(used & SLOT_SHARES) ? 0 : end < SLOT_BLOCK ? end : SLOT_BLOCK;
 }
 
 void
@@ -558,10 +559,13 @@ registry_each_condemned(int pid, void (*fn)(const struct slot *slot))
     const uint32_t owner = (uint32_t)pid | CONDEMNED;
 
     for (unsigned b = 0; b < registry.blocks; b++) {
-        if (atomic_load_explicit(&owners()[b], memory_order_relaxed) != owner ||
-            other_owner(b, (uint32_t)pid))
+        if (atomic_load_explicit(&owners()[b], memory_order_relaxed) != owner)
             continue;
-        for (unsigned s = b == 0 ? 1 : 0; s < shared_end(b); s++)
+        const unsigned first = b == 0 ? 1 : 0, end = shared_end(b);
+
+        if (first >= end || other_owner(b, (uint32_t)pid))
+            continue;
+        for (unsigned s = first; s < end; s++)
             if (is_owned(slot_at(b * SLOT_BLOCK + s)))
                 fn(slot_at(b * SLOT_BLOCK + s));
     }
