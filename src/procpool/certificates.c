@@ -23,6 +23,22 @@ is_needed(struct process_pool *pool)
     return false;
 }
 
+/* Whether the worker is alive as far as its certificate says. Else nobody looks
+ * at that again: its thread is dead, or a task has scribbled there. */
+static bool
+is_whole(struct seat *seat)
+{
+    const uint32_t now = atomic_load(seat->certificate);
+
+    if (now == ((uint32_t)seat->pid | OS_SLEEPERS))
+        return true;
+    seat->certificate = NULL;
+    seat->dying = (now & OS_DIED) != 0;
+    if (seat->dying && seat->bell >= 0)
+        os_event_ring(seat->bell);
+    return false;
+}
+
 /* What it sleeps on next: changes in the pool, and the living. 0: it is to
  * end, and the pool may be gone. */
 static unsigned
@@ -36,24 +52,29 @@ gather(struct process_pool *pool, struct os_wait out[OS_WAITS])
                                         atomic_load(&pool->changes), false};
     for (unsigned i = 0; count > 0 && i < pool->seat_count; i++) {
         struct seat *seat = pool->seats[i];
-        const uint32_t now =
-            seat->certificate ? atomic_load(seat->certificate) : 0;
 
-        if (now & OS_DIED) {
-            seat->certificate = NULL;
-            seat->dying = true;
-            if (seat->bell >= 0)
-                os_event_ring(seat->bell);
-        } else if (now != 0 && count < OS_WAITS) {
-            out[count++] = (struct os_wait){seat->certificate, now, true};
-        }
+        if (seat->certificate && is_whole(seat) && count < OS_WAITS)
+            out[count++] = (struct os_wait){
+                seat->certificate, (uint32_t)seat->pid | OS_SLEEPERS, true};
     }
     lock_give(&pool->in.lock);
     return count;
 }
 
-/* The hidden thread. Where the system cannot wait for several words at once it
- * looks now and then. */
+/* Where the system cannot wait for several words at once it looks now and then.
+ */
+static void
+sleep_on(const struct os_wait *waits, unsigned count)
+{
+    const int status = os_futex_wait_any(waits, count, os_now() + NET);
+
+    if (status < 0 && status != -EAGAIN && status != -EINTR &&
+        status != -ETIMEDOUT)
+        (void)os_futex_wait(waits[0].word, waits[0].old, os_now() + NET / 100,
+                            false);
+}
+
+/* The hidden thread. */
 static void
 guard(void *memory)
 {
@@ -62,9 +83,7 @@ guard(void *memory)
     unsigned count;
 
     while ((count = gather(pool, waits)) > 0)
-        if (os_futex_wait_any(waits, count, os_now() + NET) == -ENOSYS)
-            (void)os_futex_wait(waits[0].word, waits[0].old,
-                                os_now() + NET / 100, false);
+        sleep_on(waits, count);
 }
 
 static void
