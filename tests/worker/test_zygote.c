@@ -1,5 +1,8 @@
 /* Where process workers come from: the zygote and its rules. */
+#include "os/os.h"
+#include "registry/registry.h"
 #include "support/worker_support.h"
+#include "worker/service.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -730,6 +733,21 @@ END_TEST
 
 /* --- flat */
 
+/* Blocks of slots in the registry that are some process's, or were. */
+static int
+owned_blocks(void)
+{
+    static uint32_t owners[SLOT_BLOCKS];
+    int count = 0;
+
+    service_settle(); /* which clears those of the dead first */
+    ck_assert_int_eq(os_file_get(registry_fd(), OS_PAGE, owners, sizeof owners),
+                     0);
+    for (unsigned b = 0; b < SLOT_BLOCKS; b++)
+        count += owners[b] != 0;
+    return count;
+}
+
 START_TEST(thousands_of_processes_leave_nothing)
 {
     const unsigned count = scaled(10000);
@@ -744,6 +762,7 @@ START_TEST(thousands_of_processes_leave_nothing)
     ck_assert_int_le(children(), HELPERS);
     eventually(support_fds() <= fds + HELPERS - 1);
     ck_assert_int_eq(busy_threads(), threads);
+    eventually(owned_blocks() <= 1 + HELPERS);
     if (!support_is_checked()) /* which keep freed memory for a while */
         ck_assert_int_lt(support_rss() - memory, 512);
 }
