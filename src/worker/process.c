@@ -298,7 +298,7 @@ process_ended(weft_job *job)
     if (!said)
         record_died(&job->recorded, job->outcome.status < 0);
     job_end(job);
-    service_clean(job); /* it may have been attended before it had ended */
+    service_attend(job); /* if it was attended before it had ended */
     if (again)
         zygote_wish();
 }

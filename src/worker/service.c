@@ -400,18 +400,12 @@ service_pause(int fd, struct weft_job *job, bool pause)
 }
 
 void
-service_clean(struct weft_job *job)
-{
-    if (push(job) && atomic_fetch_add(&service.waiting, 1) % WAITING_MOST == 0)
-        os_event_ring(service.bell);
-}
-
-void
 service_unwatch(int fd, struct weft_job *job)
 {
     (void)os_watch_remove(service.watch, fd);
     /* Whatever events the service holds it handles before what is attended. */
-    service_clean(job);
+    if (push(job) && atomic_fetch_add(&service.waiting, 1) % WAITING_MOST == 0)
+        os_event_ring(service.bell);
     job_drop(job);
 }
 

@@ -37,10 +37,6 @@ void service_pause(int fd, struct weft_job *job, bool pause);
  * reference back itself, when it next wakes. */
 void service_unwatch(int fd, struct weft_job *job);
 
-/* Has it attended some time soon, but wakes nobody for it: the job has ended.
- */
-void service_clean(struct weft_job *job);
-
 /* Has process_output called with the job while the descriptor is readable, as
  * long as the same job's process is watched too. */
 int service_watch_output(int fd, struct weft_job *job);
