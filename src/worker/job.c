@@ -191,8 +191,9 @@ final_status(const weft_job *job)
 {
     const uint32_t asked = atomic_load(&job->stop.asked);
 
+    /* Its time may run before a worker has taken it up. */
     if (atomic_load(&job->phase) != JOB_BEGUN)
-        return WEFT_ECANCELED;
+        return asked & JOB_STOP_TIMEOUT ? WEFT_ETIMEDOUT : WEFT_ECANCELED;
     if (job->outcome.status == WEFT_OK ||
         (job->outcome.status == WEFT_EDIED && !job->killed_for_it))
         return job->outcome.status;
