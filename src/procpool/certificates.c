@@ -134,9 +134,8 @@ certificates_forget(struct seat *seat)
 void
 certificates_heed(struct seat *seat)
 {
-    if (!seat->dying ||
-        (seat->state != SEAT_IDLE && seat->state != SEAT_BUSY) ||
-        !os_process_is_dying(seat->pid))
+    if ((seat->state != SEAT_IDLE && seat->state != SEAT_BUSY) ||
+        !seat->dying || !os_process_is_dying(seat->pid))
         return;
     if (seat->state == SEAT_IDLE)
         list_remove(&seat->link);

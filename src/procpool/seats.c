@@ -304,7 +304,7 @@ begin_life(struct seat *seat)
     seat->slot = 0;
     seat->base = 0;
     seat->stage = STAGE_NONE;
-    seat->large = seat->answered = seat->collecting = seat->dying = false;
+    seat->large = seat->answered = seat->collecting = false;
     seat->unprepared = seat->pool->terms->prepares;
     memset(seat->functions, 0, sizeof seat->functions);
     memset(seat->jobs, 0, sizeof seat->jobs);
