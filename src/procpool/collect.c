@@ -30,6 +30,14 @@ collect_one(struct process_pool *pool, weft_job *job, struct list *ended)
 }
 
 void
+collect_canceled(struct process_pool *pool, weft_job *job, struct list *ended)
+{
+    atomic_store(&job->phase, JOB_CANCELED);
+    job->outcome.status = WEFT_ECANCELED;
+    collect_one(pool, job, ended);
+}
+
+void
 collect_end(struct process_pool *pool, struct list *ended)
 {
     struct list *at;

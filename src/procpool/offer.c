@@ -351,9 +351,23 @@ take_over(struct process_pool *pool)
     return false;
 }
 
+/* Close has given up waiting: what has not begun never does. */
+static void
+cancel_all(struct process_pool *pool, struct list *ended)
+{
+    struct list *at;
+
+    while ((at = list_pop(&pool->ready))) {
+        intake_leave(&pool->in);
+        collect_canceled(pool, list_entry(at, weft_job, in_pool), ended);
+    }
+}
+
 void
 offer_all(struct process_pool *pool, struct list *ended)
 {
+    if (pool->stopping)
+        cancel_all(pool, ended);
     for (;;) {
         if (list_empty(&pool->ready) &&
             (list_empty(&pool->idle) || !take_over(pool)))

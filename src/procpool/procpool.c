@@ -211,12 +211,23 @@ ask(weft_job *job, void *pool)
         job_ask(job, JOB_STOP_ASKED);
 }
 
+/* First what has not begun: a worker whose task stops would go on to the next.
+ */
 static void
 stop_all(struct process_pool *pool)
 {
+    struct list ended;
+
+    list_init(&ended);
     lock_take(&pool->in.lock);
     pool->stopping = true;
+    for (unsigned i = 0; i < pool->seat_count; i++) {
+        offer_retract_all(pool->seats[i]);
+        collect_answers(pool->seats[i], &ended);
+    }
+    offer_all(pool, &ended);
     lock_give(&pool->in.lock);
+    collect_end(pool, &ended);
     runtime_foreach(ask, pool);
 }
 

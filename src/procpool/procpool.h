@@ -241,6 +241,10 @@ void collect_last(struct seat *seat, struct list *ended);
 /* A job whose outcome is known goes there. Under the lock. */
 void collect_one(struct process_pool *pool, weft_job *job, struct list *ended);
 
+/* One that has not begun, and never will, the same. */
+void collect_canceled(struct process_pool *pool, weft_job *job,
+                      struct list *ended);
+
 /* Ends them. Not under the lock. */
 void collect_end(struct process_pool *pool, struct list *ended);
 

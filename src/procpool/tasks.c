@@ -54,8 +54,6 @@ enter(struct process_pool *pool, weft_job *job, struct list *ended, bool *lack)
         return status;
     job->function = number;
     job->entered = true;
-    if (pool->stopping)
-        job_ask(job, JOB_STOP_ASKED);
     list_append(&pool->ready, &job->in_pool);
     offer_all(pool, ended);
     *lack = seats_lack(pool);
@@ -111,15 +109,6 @@ abandon(weft_job *job)
 
 /* --- stopping, in the service thread */
 
-/* It has not begun, and never will. */
-static void
-cancel(struct process_pool *pool, weft_job *job, struct list *ended)
-{
-    atomic_store(&job->phase, JOB_CANCELED);
-    job->outcome.status = WEFT_ECANCELED;
-    collect_one(pool, job, ended);
-}
-
 static void
 tell_to_stop(const struct seat *seat, weft_job *job)
 {
@@ -167,7 +156,7 @@ stop(weft_job *job)
     if (seat)
         collect_answers(seat, &ended);
     if (seat && job->seat == seat && offer_retract(seat, job)) {
-        cancel(pool, job, &ended);
+        collect_canceled(pool, job, &ended);
         collect_answers(seat, &ended); /* the worker may have nothing else */
     } else if (seat && job->seat == seat) {
         stop_begun(seat, job);
@@ -175,7 +164,7 @@ stop(weft_job *job)
                job->entered && !list_empty(&job->in_pool)) {
         list_remove(&job->in_pool);
         intake_leave(&pool->in);
-        cancel(pool, job, &ended);
+        collect_canceled(pool, job, &ended);
     }
     offer_all(pool, &ended);
     lock_give(&pool->in.lock);

@@ -80,6 +80,10 @@ START_TEST(wrong_tasks_are_refused)
 
 END_TEST
 
+enum {
+    QUEUED = 2000
+};
+
 static int
 append(weft_call *call)
 {
@@ -246,17 +250,18 @@ START_TEST(close_drains)
 
 END_TEST
 
+/* So many that the one that runs has ended before all are asked to stop. */
 START_TEST(close_now_cancels)
 {
     weft_pool *pool = open_pool(.workers = 1);
     weft_job *running = submit(pool, .fn = sleep_for_ever);
-    weft_job *queued[10];
+    weft_job *queued[QUEUED];
 
     gate_pass(&common->begun);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < QUEUED; i++)
         queued[i] = submit(pool, .fn = append, WEFT_ARG("x"));
     expect_refused(weft_pool_close(pool, WEFT_NOW), WEFT_ETIMEDOUT, "stop");
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < QUEUED; i++) {
         ck_assert(!weft_is_alive(queued[i]));
         ck_assert_int_eq(outcome(queued[i])->pid, 0);
         expect_end(queued[i], WEFT_ECANCELED);
