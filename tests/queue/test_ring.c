@@ -312,7 +312,7 @@ START_TEST(what_is_never_empty_is_never_found_empty)
                                         .order = crowded[_i].lifo ? WEFT_LIFO
                                                                   : WEFT_FIFO};
 
-    never.rounds = scaled(300000 / crowded[_i].threads);
+    never.rounds = scaled(150000 / crowded[_i].threads);
     ck_assert_int_eq(weft_queue_open(&never.queue, &options), 0);
     for (unsigned i = 0; i < crowded[_i].threads; i++)
         threads[i] = support_thread(put_and_get, NULL);

@@ -613,7 +613,7 @@ work_for_ever(void *path)
 
 START_TEST(a_killed_program_leaves_a_recording)
 {
-    for (unsigned i = 0; i < scaled(50); i++) {
+    for (unsigned i = 0; i < scaled(25); i++) {
         common->begun.open = 0;
         const pid_t pid = support_fork(work_for_ever, file.path);
 
