@@ -221,10 +221,11 @@ stop_all(struct process_pool *pool)
     list_init(&ended);
     lock_take(&pool->in.lock);
     pool->stopping = true;
-    for (unsigned i = 0; i < pool->seat_count; i++) {
-        offer_retract_all(pool->seats[i]);
-        collect_answers(pool->seats[i], &ended);
-    }
+    for (unsigned i = 0; i < pool->seat_count; i++)
+        if (pool->seats[i]->state == SEAT_BUSY) {
+            offer_retract_all(pool->seats[i]);
+            collect_answers(pool->seats[i], &ended);
+        }
     offer_all(pool, &ended);
     lock_give(&pool->in.lock);
     collect_end(pool, &ended);
