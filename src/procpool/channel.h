@@ -44,9 +44,10 @@
  * newer number knows that n was retracted, and goes on to n + 1.
  *
  * Who posts and who sleeps: the worker counts `done` after its answer and then
- * reads desk.visitors; the parent's collector changes visitors and then reads
- * `done`. Both sequentially consistent: either the collector sees the answer or
- * the worker rings. */
+ * reads desk.visitors, and if there are some desk.sleepers; the parent's
+ * collector changes visitors, and sleepers before it sleeps on `done`, and then
+ * reads `done`. All sequentially consistent: either the collector sees the
+ * answer, or the worker rings, or it wakes one who sleeps, who collects. */
 #ifndef PROCPOOL_CHANNEL_H
 #define PROCPOOL_CHANNEL_H
 
@@ -95,7 +96,8 @@ enum channel_trouble {
 struct channel_door { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     struct wait_word offers; /* changes with every offer: what an idle worker
                                 sleeps on */
-    _Alignas(64) _Atomic uint32_t done; /* answers given: a hint */
+    _Alignas(64) _Atomic uint32_t done; /* answers given: a hint, and a
+                                           futex's value */
     _Atomic uint32_t trouble;           /* enum channel_trouble: a hint */
     _Alignas(64) _Atomic uint32_t claims[CHANNEL_TASKS];
 };
@@ -116,6 +118,7 @@ struct channel_task {
 
 struct channel_desk {
     _Atomic uint32_t visitors;  /* that collect without being rung for */
+    _Atomic uint32_t sleepers;  /* those of them that sleep on `done` */
     _Atomic uint32_t fetched;   /* large results, in all; a futex's value */
     _Atomic uint32_t collected; /* number of the last answer that was */
     _Alignas(64) struct channel_task tasks[CHANNEL_TASKS];

@@ -426,11 +426,23 @@ seats_need(struct process_pool *pool)
 
 /* --- the end */
 
+/* Those who sleep there have nothing to wait for. */
+static void
+send_away(const struct seat *seat)
+{
+    _Atomic uint32_t *done = &seat_door(seat)->done;
+
+    atomic_fetch_add(done, 1);
+    if (atomic_load(&seat_desk(seat)->sleepers) > 0)
+        os_futex_wake(done, INT_MAX, true);
+}
+
 void
 seat_vacate(struct seat *seat)
 {
     struct process_pool *pool = seat->pool;
 
+    send_away(seat);
     close_channel(seat);
     weft_release(seat->worker);
     seat->worker = NULL;

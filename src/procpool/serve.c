@@ -137,14 +137,17 @@ keep_all(void)
     }
 }
 
-/* Somebody looks, or is rung for: see channel.h. */
+/* Somebody looks, or sleeps, or is rung for: see channel.h. */
 static void
 ring(void)
 {
     atomic_fetch_add(&worker.door->done, 1);
-    if (atomic_load(&worker.desk->visitors) == 0 &&
-        os_event_ring(worker.bell) < 0)
+    if (atomic_load(&worker.desk->visitors) > 0) {
+        if (atomic_load(&worker.desk->sleepers) > 0)
+            os_futex_wake(&worker.door->done, 1, true);
+    } else if (os_event_ring(worker.bell) < 0) {
         give_up();
+    }
 }
 
 /* The answer is complete: its number last. */

@@ -316,11 +316,57 @@ spin(weft_job *job, const _Atomic uint32_t *word, uint32_t old,
     return status < 0 ? status : 0;
 }
 
+static bool
+is_at(weft_job *job, const struct seat *seat)
+{
+    lock_take(&job->lock);
+    const bool at = job->seat == seat;
+
+    lock_give(&job->lock);
+    return at;
+}
+
+/* Sleeps until the worker's next answer, which it collects, or until the job
+ * has ended. Who has the word may have been woken for an answer, so he looks
+ * last of all, too. */
+static int
+sleep_at(struct seat *seat, weft_job *job, const struct wait_terms *terms)
+{
+    struct channel_desk *desk = seat_desk(seat);
+    struct wait_terms here = *terms;
+    int status = 0;
+
+    atomic_fetch_add(&desk->sleepers, 1);
+    here.also = &seat_door(seat)->done;
+    here.also_old = atomic_load(here.also);
+    collect(seat);
+    /* A seat whose worker is dead changes `done` after its jobs have left. */
+    if (is_at(job, seat))
+        status = wait_asleep(&job->ended, 0, &here);
+    atomic_fetch_sub(&desk->sleepers, 1);
+    atomic_fetch_sub(&desk->visitors, 1);
+    collect(seat);
+    unpin(seat);
+    return status;
+}
+
+/* Whoever waits for a job collects it himself, and so is woken by the worker
+ * and by nobody between; but a worker that answers and answers something else
+ * does not keep him awake. */
 static int
 wait_for(weft_job *job, const struct wait_terms *terms)
 {
-    const int status = spin(job, &job->ended.value, 0, terms);
+    int status = spin(job, &job->ended.value, 0, terms);
 
+    for (unsigned rounds = 0;
+         status == 0 && rounds < 2 * CHANNEL_TASKS && !job_has_ended(job);
+         rounds++) {
+        struct seat *seat = terms->until > 0 ? visit(job) : NULL;
+
+        if (!seat)
+            break;
+        status = sleep_at(seat, job, terms);
+    }
     return status < 0 && !job_has_ended(job)
                ? status
                : wait_asleep(&job->ended, 0, terms);

@@ -75,7 +75,8 @@ owner_died(const struct wait_terms *terms)
     return terms->owner && !registry_owner_lives(terms->owner);
 }
 
-/* The word, its holder's certificate, and the thread's stop words. */
+/* The word, the other one, its holder's certificate, and the thread's stop
+ * words. */
 static unsigned
 gather(struct os_wait *out, const struct wait_word *word, uint32_t old,
        const struct wait_terms *terms, bool *all)
@@ -87,6 +88,8 @@ gather(struct os_wait *out, const struct wait_word *word, uint32_t old,
     unsigned count = 0;
 
     out[count++] = (struct os_wait){&word->value, old, terms->shared};
+    if (terms->also)
+        out[count++] = (struct os_wait){terms->also, terms->also_old, true};
     if (holder)
         out[count++] = (struct os_wait){
             &holder->certificate, atomic_load(&holder->certificate), true};
@@ -106,7 +109,7 @@ least(int64_t a, int64_t b)
 static void
 sleep_once(struct wait_word *word, uint32_t old, const struct wait_terms *terms)
 {
-    struct os_wait waits[CHAIN + 2];
+    struct os_wait waits[CHAIN + 3];
     bool all;
     const unsigned count = gather(waits, word, old, terms, &all);
     const int64_t now = os_now();
@@ -147,7 +150,8 @@ is_over(const struct wait_word *word, uint32_t old,
         const struct wait_terms *terms, int *status)
 {
     *status = 0;
-    if (atomic_load_explicit(&word->value, memory_order_acquire) != old)
+    if (atomic_load_explicit(&word->value, memory_order_acquire) != old ||
+        (terms->also && atomic_load(terms->also) != terms->also_old))
         return true;
     if (!terms->stubborn && stop_pending(self_here))
         *status = WEFT_ECANCELED;

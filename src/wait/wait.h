@@ -29,6 +29,10 @@ struct wait_terms {
                        death ends the wait; 0 = none */
     bool once; /* the word is waited on once: what the policy learns is kept
                   with the thread */
+    const _Atomic uint32_t *also; /* another word, shared, that ends a sleep
+                                     when it is no longer `also_old`; NULL =
+                                     none. Nobody spins on it */
+    uint32_t also_old;
     enum slot_wait kind; /* to be seen from outside, with the object */
     const void *object;
 };
