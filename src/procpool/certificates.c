@@ -4,8 +4,10 @@
 #include "registry/record.h"
 #include "registry/registry.h"
 #include "worker/process.h"
+#include "worker/runtime.h"
 
 #include <errno.h>
+#include <limits.h>
 
 enum {
     STACK = 64 << 10,
@@ -32,10 +34,12 @@ is_whole(struct seat *seat)
 
     if (now == ((uint32_t)seat->pid | OS_SLEEPERS))
         return true;
-    seat->certificate = NULL;
     seat->dying = (now & OS_DIED) != 0;
     if (seat->dying && seat->bell >= 0)
         os_event_ring(seat->bell);
+    if (seat->dying) /* the kernel wakes one, which others sleep for, too */
+        os_futex_wake(seat->certificate, INT_MAX, true);
+    seat->certificate = NULL;
     return false;
 }
 
@@ -82,8 +86,10 @@ guard(void *memory)
     struct os_wait waits[OS_WAITS];
     unsigned count;
 
+    runtime_hide_thread(1);
     while ((count = gather(pool, waits)) > 0)
         sleep_on(waits, count);
+    runtime_hide_thread(-1);
 }
 
 static void

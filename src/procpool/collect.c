@@ -249,11 +249,7 @@ advance(struct seat *seat, weft_job *job)
         certificates_watch(seat);
     seat->answered = true;
     seat->pool->early_deaths = 0;
-    if (job->call.call.arg_size > CHANNEL_INLINE)
-        seat->large = false;
-    if (job->call.call.arg_size > CHANNEL_WINDOW)
-        (void)os_file_punch(seat->file, CHANNEL_ARGUMENT_AT + CHANNEL_WINDOW,
-                            job->call.call.arg_size - CHANNEL_WINDOW);
+    offer_forget_argument(seat, job);
 }
 
 /* Whether the worker may have begun a task after this one. The first that was

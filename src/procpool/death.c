@@ -12,7 +12,9 @@
 enum {
     PATIENCE = 10,             /* early deaths in a row, besides 2 a worker */
     PAUSE = 10 * (int)WEFT_MS, /* ns, after the second; doubles */
-    DOUBLINGS = 6
+    DOUBLINGS = 6,
+    SUSPECT = 10 /* deaths before its beginning, at which nobody believes that
+                    they have nothing to do with a task */
 };
 
 /* --- tasks */
@@ -55,6 +57,20 @@ begun_by(const struct seat *seat)
             channel_claim(number, CHANNEL_OFFERED))
         return NULL;
     return seat->jobs[place];
+}
+
+/* The one before whose beginning worker after worker has died: a task that
+ * gives its claim back before it crashes looks like that. */
+static weft_job *
+suspect(const struct seat *seat)
+{
+    const uint32_t number = seat->tail + 1;
+
+    if (seat->tail == seat->head || seat->unsent == number || seat->unprepared)
+        return NULL;
+    weft_job *next = seat->jobs[channel_place(number)];
+
+    return next && ++next->bereaved >= SUSPECT ? next : NULL;
 }
 
 static void
@@ -142,10 +158,12 @@ note_early_death(struct seat *seat, struct list *ended)
     const unsigned most = PATIENCE + 2 * atomic_load(&pool->face.workers);
     const unsigned count = ++pool->early_deaths;
 
-    if (count > 1)
+    if (count > 1) {
         pool->again =
             os_now() +
             ((int64_t)PAUSE << (count - 2 < DOUBLINGS ? count - 2 : DOUBLINGS));
+        seats_look_again(pool, pool->again);
+    }
     if (count >= most)
         pool_refuse(pool, "its workers end before their first task",
                     weft_outcome_of(seat->worker)->text, ended);
@@ -158,9 +176,12 @@ seat_bury(struct seat *seat, struct list *ended)
 
     collect_last(seat, ended);
     weft_job *victim = begun_by(seat);
+    const bool early = !seat->answered && !victim && !left;
 
+    if (!victim && !left)
+        victim = suspect(seat);
     put_others_back(seat, victim);
-    if (!seat->answered && !victim && !left)
+    if (early)
         note_early_death(seat, ended);
     if (victim)
         end_victim(seat, victim, ended);

@@ -107,6 +107,20 @@ is_soon_over(const struct process_pool *pool, int64_t now)
     return busy && left * pool->pace < INTAKE_WAKE;
 }
 
+/* The last that was busy; one that is still being prepared only if all are. */
+static struct seat *
+first_idle(struct process_pool *pool)
+{
+    for (struct list *at = pool->idle.previous; at != &pool->idle;
+         at = at->previous) {
+        struct seat *seat = list_entry(at, struct seat, link);
+
+        if (!seat->unprepared)
+            return seat;
+    }
+    return list_entry(pool->idle.previous, struct seat, link);
+}
+
 /* NULL: whoever collects next offers it. */
 static struct seat *
 choose(struct process_pool *pool, const weft_job *job)
@@ -116,7 +130,7 @@ choose(struct process_pool *pool, const weft_job *job)
     if (list_empty(&pool->idle))
         return least_busy(pool, job, now);
     if (!is_soon_over(pool, now))
-        return list_entry(pool->idle.previous, struct seat, link);
+        return first_idle(pool);
     seats_look_again(pool, now + INTAKE_LOOK);
     return least_busy(pool, job, now);
 }
@@ -237,6 +251,7 @@ leave_out(struct seat *seat, weft_job *job, struct list *ended)
 
     publish(seat, number, CHANNEL_RETRACTED);
     seat->jobs[channel_place(number)] = NULL;
+    offer_forget_argument(seat, job);
     outcome_keep_message(&job->call, "there is no memory for its argument");
     job_returned(job, WEFT_ENOMEM);
     collect_one(seat->pool, job, ended);
@@ -281,13 +296,35 @@ offer_unseat(weft_job *job)
     atomic_store(&job->phase, JOB_READY);
 }
 
+/* Without the lock its argument is being copied, or its result, whatever the
+ * task has written into its claim. */
+static bool
+is_in_transit(const struct seat *seat, uint32_t number)
+{
+    return seat->unsent == number ||
+           (seat->collecting && number == seat->tail + 1);
+}
+
+void
+offer_forget_argument(struct seat *seat, const weft_job *job)
+{
+    const size_t size = job->call.call.arg_size;
+
+    if (is_large(job))
+        seat->large = false;
+    if (size > CHANNEL_WINDOW)
+        (void)os_file_punch(seat->file, CHANNEL_ARGUMENT_AT + CHANNEL_WINDOW,
+                            size - CHANNEL_WINDOW);
+}
+
 bool
 offer_retract(struct seat *seat, weft_job *job)
 {
     const uint32_t number = (uint32_t)job->number;
     uint32_t claim = channel_claim(number, CHANNEL_OFFERED);
 
-    if (!atomic_compare_exchange_strong(
+    if (is_in_transit(seat, number) ||
+        !atomic_compare_exchange_strong(
             &seat_door(seat)->claims[channel_place(number)], &claim,
             channel_claim(number, CHANNEL_RETRACTED)))
         return false;
@@ -295,6 +332,7 @@ offer_retract(struct seat *seat, weft_job *job)
                  number);
     seat->jobs[channel_place(number)] = NULL;
     seat->given--;
+    offer_forget_argument(seat, job);
     offer_unseat(job);
     return true;
 }

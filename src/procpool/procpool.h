@@ -222,6 +222,9 @@ void offer_unseat(weft_job *job);
 /* Takes a task back that its worker has not begun. Under the lock. */
 bool offer_retract(struct seat *seat, weft_job *job);
 
+/* The place of its argument is free again, and the memory given back. */
+void offer_forget_argument(struct seat *seat, const weft_job *job);
+
 /* Takes all back that the worker of this seat has not begun, into the front of
  * the list. Under the lock. */
 void offer_retract_all(struct seat *seat);

@@ -416,10 +416,10 @@ seats_need(struct process_pool *pool)
         status = seat ? add_worker(pool, seat)
                       : why_because(WEFT_ENOMEM, "cannot make a worker");
     }
-    if (status < 0 && pool->live > 0)
-        status = 0; /* others do the work */
     if (status < 0 && !list_empty(&pool->ready))
         seats_look_again(pool, os_now() + RETRY);
+    if (status < 0 && pool->live > 0)
+        status = 0; /* others do the work meanwhile */
     lock_give(&pool->in.lock);
     return status;
 }
@@ -446,6 +446,7 @@ seat_vacate(struct seat *seat)
     close_channel(seat);
     weft_release(seat->worker);
     seat->worker = NULL;
+    seat->tail = seat->head; /* its jobs are elsewhere */
     seat->state = SEAT_VACANT;
     pool->alive--;
     certificates_forget(seat);

@@ -197,16 +197,17 @@ hurry(weft_job *job)
 
 /* --- its channel, seen by who does not have the lock */
 
-/* The seat that the job is in, which stays until unpin(); NULL: in none, or in
- * one of the program that this process is a fork of, which has no channels. */
+/* The seat that the job is in, which stays until unpin(), and its pool with it;
+ * NULL: in none, or in one of the program that this process is a fork of, which
+ * has no channels. */
 static struct seat *
 pin(weft_job *job)
 {
-    if (pool_of(job)->owner != self_process()->pid)
-        return NULL;
     lock_take(&job->lock);
     struct seat *seat = job->seat;
 
+    if (seat && seat->pool->owner != self_process()->pid)
+        seat = NULL;
     if (seat)
         atomic_fetch_add(&seat->visitors, 1);
     lock_give(&job->lock);
@@ -259,8 +260,12 @@ send_signal(weft_job *job, int signal)
         status = send_alone(seat, job, signal, &ended);
     if (status != 0 || signal != SIGKILL) /* else its end does */
         offer_all(pool, &ended);
+    const bool lack = seats_lack(pool);
+
     lock_give(&pool->in.lock);
     collect_end(pool, &ended);
+    if (lack)
+        (void)seats_need(pool);
     unpin(seat);
     return status == WEFT_ESRCH
                ? why_set(status, "task '%s' does not run", job->name)

@@ -60,6 +60,20 @@ open_room(struct job_call *own, size_t size)
     return true;
 }
 
+/* What is new is zero: a pool's worker has used its room for other tasks. */
+static bool
+grow(struct job_call *own, size_t size)
+{
+    const size_t before = own->call.result_size;
+
+    if (own->fixed)
+        return open_room(own, size);
+    if (size > own->room)
+        return move_result(own, size);
+    memset(own->start + before, 0, size - before);
+    return true;
+}
+
 void *
 weft_result_resize(weft_call *call, size_t size)
 {
@@ -72,9 +86,7 @@ weft_result_resize(weft_call *call, size_t size)
 
     if (size < before)
         memset(own->start + size, 0, before - size);
-    if (size > before &&
-        !(own->fixed ? open_room(own, size)
-                     : size <= own->room || move_result(own, size))) {
+    if (size > before && !grow(own, size)) {
         why_set(WEFT_ENOMEM, "there is no room for a result of %zu bytes",
                 size);
         return NULL;

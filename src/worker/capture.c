@@ -88,10 +88,11 @@ close_end(int *end)
 static const char *
 finish(struct capture *capture)
 {
-    if (capture->seen > capture->room)
+    if (capture->seen > capture->room) {
         straighten(capture);
-    const size_t length =
-        capture->seen < capture->room ? capture->seen : capture->room;
+        capture->seen = capture->room;
+    }
+    const size_t length = capture->seen;
 
     for (size_t i = 0; i < length; i++)
         if (capture->bytes[i] == '\0')

@@ -137,10 +137,12 @@ struct weft_job {
     bool was_killed;    /* weft_kill sent it SIGKILL; under lock */
     bool takes_result;  /* of `after`, as its argument */
     bool blocking;      /* of the task */
-    bool late;        /* it comes to the pool some time after its submission */
-    bool entered;     /* it was given to the pool's workers */
-    bool reserved;    /* it had a place there before */
-    atomic_bool seen; /* somebody knows how it ended */
+    bool late;     /* it comes to the pool some time after its submission */
+    bool entered;  /* it was given to the pool's workers */
+    bool reserved; /* it had a place there before */
+    unsigned char bereaved; /* workers that died when it was their next; under
+                               the pool's lock */
+    atomic_bool seen;       /* somebody knows how it ended */
     atomic_bool untold; /* the service thread is to call what is to be called */
     atomic_bool watched; /* before its end somebody wanted to be told: there is
                             a watch or a descriptor */

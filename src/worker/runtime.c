@@ -38,6 +38,7 @@ static struct {
     atomic_bool initialised; /* weft_init was called */
     struct lock opening;
     atomic_bool open;
+    _Atomic int hidden; /* threads that runtime_hide_thread was told of */
 } runtime;
 
 static void
@@ -183,6 +184,12 @@ runtime_wants_zygote(void)
     return !runtime.options.no_zygote;
 }
 
+void
+runtime_hide_thread(int change)
+{
+    atomic_fetch_add(&runtime.hidden, change);
+}
+
 int
 runtime_threads(void)
 {
@@ -200,7 +207,8 @@ runtime_threads(void)
         const int settling = thread_cached_count() - idle;
         const int count =
             os_threads_beside(idle + service_runs() + bell_has_thread() +
-                              sentry_count() + recorder_has_thread());
+                              sentry_count() + recorder_has_thread() +
+                              atomic_load(&runtime.hidden));
 
         if (count <= 1 ||
             os_now() - begun >= (count - settling <= 1 ? LONGER : PATIENCE))

@@ -31,6 +31,10 @@ bool runtime_wants_zygote(void);
  * is alone. Waits a moment for threads that are just ending. */
 int runtime_threads(void);
 
+/* By a hidden thread that upper layers have started: +1 when it begins, -1 at
+ * its end. It never holds a lock that its process's copy would need. */
+void runtime_hide_thread(int change);
+
 /* Joins what is not a daemon, ends the rest. `for_good`: nothing starts after.
  */
 void runtime_close(bool for_good);

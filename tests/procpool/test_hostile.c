@@ -1,9 +1,11 @@
 /* Workers that write over all they can reach: what they share with the program,
  * and everything else. Only they themselves have to do with it. */
+#include "procpool/channel.h"
 #include "support/options_support.h"
 #include "support/pool_support.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +183,58 @@ START_TEST(nothing_that_it_reaches_is_anybodys)
 
 END_TEST
 
+static struct channel_door *
+find_door(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512], access[8];
+    unsigned long from = 0, offset = 1;
+
+    while (maps && fgets(line, sizeof line, maps))
+        if (strstr(line, "weft-channel") &&
+            sscanf(line, "%lx-%*x %7s %lx", &from, access, &offset) == 3 &&
+            offset == CHANNEL_DOOR_AT && access[1] == 'w')
+            break;
+    if (maps)
+        fclose(maps);
+    return (struct channel_door *)from; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+/* Says that it was never begun, then crashes. */
+static int
+deny(weft_call *call)
+{
+    struct channel_door *door = find_door();
+
+    (void)call;
+    for (unsigned i = 0; i < CHANNEL_TASKS; i++) {
+        const uint32_t claim = atomic_load(&door->claims[i]);
+
+        if (claim == channel_claim(claim >> 2, CHANNEL_TAKEN))
+            atomic_store(&door->claims[i],
+                         channel_claim(claim >> 2, CHANNEL_OFFERED));
+    }
+    abort();
+}
+
+START_TEST(one_that_denies_its_beginning_is_found_out)
+{
+    weft_pool *pool = open_pool(.workers = sizes[_i]);
+    weft_job *beside[BESIDE];
+    weft_job *job = submit(pool, .fn = deny);
+
+    submit_doubles(pool, beside, 0, BESIDE);
+    must_join(job);
+    ck_assert_int_eq(outcome(job)->status, WEFT_EDIED);
+    ck_assert_int_eq(outcome(job)->signal, SIGABRT);
+    weft_release(job);
+    expect_doubles(beside, 0, BESIDE);
+    expect_full(pool, sizes[_i]);
+    pool_drain(pool);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -193,5 +247,7 @@ main(void)
     if (!support_is_checked()) /* which would see it */
         tcase_add_loop_test(tcase, nothing_that_it_reaches_is_anybodys, 0,
                             PATTERNS * (int)(sizeof sizes / sizeof *sizes));
+    tcase_add_loop_test(tcase, one_that_denies_its_beginning_is_found_out, 0,
+                        (int)(sizeof sizes / sizeof *sizes));
     return support_run(suite);
 }
