@@ -58,6 +58,30 @@ START_TEST(what_was_taken_is_not_taken_back)
 
 END_TEST
 
+/* Whatever a task has written into its claim meanwhile. */
+START_TEST(what_is_being_collected_is_not_taken_back)
+{
+    _Atomic uint32_t *claim;
+
+    hold_worker();
+    claim = &seat_door(seat)->claims[channel_place(1)];
+    lock_take(&pool->in.lock);
+    seat->collecting = true;
+    atomic_store(claim, channel_claim(1, CHANNEL_OFFERED));
+    ck_assert(!offer_retract(seat, held));
+    seat->collecting = false;
+    seat->unsent = 1;
+    ck_assert(!offer_retract(seat, held));
+    seat->unsent = 0;
+    atomic_store(claim, channel_claim(1, CHANNEL_TAKEN));
+    lock_give(&pool->in.lock);
+    gate_open(&common->go);
+    expect_end(held, WEFT_OK);
+    end_pool();
+}
+
+END_TEST
+
 START_TEST(what_another_took_the_worker_does_not_run)
 {
     hold_worker();
@@ -278,6 +302,7 @@ main(void)
     tcase_add_checked_fixture(tcase, common_make, NULL);
     tcase_add_test(tcase, what_was_taken_back_does_not_run_there);
     tcase_add_test(tcase, what_was_taken_is_not_taken_back);
+    tcase_add_test(tcase, what_is_being_collected_is_not_taken_back);
     tcase_add_test(tcase, what_another_took_the_worker_does_not_run);
     tcase_add_test(tcase, at_a_death_only_the_begun_one_is_lost);
     tcase_add_test(tcase, each_task_runs_once_or_is_canceled);

@@ -184,6 +184,51 @@ START_TEST(results_are_resized)
 
 END_TEST
 
+static int
+fill_room(weft_call *call)
+{
+    memset(call->result, 0xaa, call->result_size);
+    return 0;
+}
+
+/* Returns how many of its new bytes are not zero. */
+static int
+look_for_others(weft_call *call)
+{
+    const size_t size = *(const size_t *)call->arg;
+    const char *bytes = weft_result_resize(call, size);
+    int found = 0;
+
+    for (size_t i = 0; i < size; i++)
+        found += bytes[i] != 0;
+    (void)weft_result_resize(call, sizeof found);
+    memcpy(call->result, &found, sizeof found);
+    return 0;
+}
+
+START_TEST(a_result_that_grows_shows_nothing_of_others)
+{
+    static const size_t grown[] = {1000, 65536, 500000};
+    weft_pool *pool = open_pool(.workers = 1);
+
+    for (unsigned i = 0; i < sizeof grown / sizeof *grown; i++) {
+        int found = -1;
+
+        expect_end(submit(pool, .fn = fill_room, .result_size = grown[i]),
+                   WEFT_OK);
+        weft_job *job = submit(pool, .fn = look_for_others, WEFT_ARG(grown[i]),
+                               .result_size = sizeof found);
+
+        ck_assert_int_eq(weft_result(job, &found, sizeof found, WEFT_FOREVER),
+                         0);
+        ck_assert_int_eq(found, 0);
+        weft_release(job);
+    }
+    pool_drain(pool);
+}
+
+END_TEST
+
 START_TEST(a_bare_pointer_is_refused)
 {
     weft_pool *pool = open_pool(.workers = 1);
@@ -475,6 +520,7 @@ main(void)
     tcase_add_test(tcase, results_outlive_their_pool);
     tcase_add_test(tcase, nothing_crosses_too);
     tcase_add_test(tcase, results_are_resized);
+    tcase_add_test(tcase, a_result_that_grows_shows_nothing_of_others);
     tcase_add_test(tcase, a_bare_pointer_is_refused);
     tcase_add_test(tcase, what_is_large_leaves_nothing_behind);
     tcase_add_test(tcase, messages_are_cut_and_cleaned);

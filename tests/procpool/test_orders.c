@@ -187,6 +187,79 @@ START_TEST(a_worker_that_cannot_be_made_is_tried_again)
 
 END_TEST
 
+/* Descriptors run out when the second of two is to be made. */
+START_TEST(one_more_worker_is_tried_again_too)
+{
+    struct rlimit limit;
+
+    (void)open_processes(&(weft_pool_options){.workers = 2});
+    weft_job *first = give_gate(0);
+
+    eventually(atomic_load(&common->count) == 1);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_int_eq(
+        setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, limit.rlim_max}), 0);
+    weft_job *second = give(&(weft_task){.fn = count_it});
+
+    ck_assert_int_eq(weft_join(second, WEFT_NOW), WEFT_ETIMEDOUT);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    expect_end(second, WEFT_OK);
+    gate_open(&gates()[0]);
+    expect_end(first, WEFT_OK);
+    end_pool();
+}
+
+END_TEST
+
+/* The hidden thread that looks at certificates is nobody's. */
+START_TEST(a_pool_does_not_count_as_a_thread)
+{
+    const weft_worker_options by_fork = {.method = WEFT_FORK};
+
+    (void)open_processes(&(weft_pool_options){.workers = 1});
+    expect_end(give(&(weft_task){.fn = count_it}), WEFT_OK);
+    eventually(pool->guarded);
+    expect_end(must_start(WEFT_PROCESS,
+                          &(weft_task){.fn = do_nothing, .worker = &by_fork}),
+               WEFT_OK);
+    end_pool();
+}
+
+END_TEST
+
+/* --- preparation */
+
+/* The third waits for its gate. */
+static int
+third_waits(weft_call *call)
+{
+    (void)call;
+    if (atomic_fetch_add(&common->count, 1) == 2)
+        gate_pass(&common->go);
+    return 0;
+}
+
+START_TEST(no_task_waits_for_a_preparation_beside_an_idle_worker)
+{
+    const weft_task first = {.fn = third_waits};
+
+    (void)open_processes(&(weft_pool_options){.workers = 2, .prepare = &first});
+    weft_job *jobs[] = {give(&(weft_task){.fn = sleep_for_ever}),
+                        give(&(weft_task){.fn = do_nothing})};
+
+    eventually(atomic_load(&common->count) == 2);
+    ck_assert_int_eq(weft_kill(jobs[0], SIGKILL), 0);
+    eventually(atomic_load(&common->count) == 3);
+    expect_end(jobs[0], WEFT_EDIED);
+    expect_end(jobs[1], WEFT_OK);
+    for (int i = 0; i < 10; i++)
+        expect_end(give(&(weft_task){.fn = do_nothing}), WEFT_OK);
+    gate_open(&common->go);
+    end_pool();
+}
+
+END_TEST
+
 /* --- forks */
 
 static void
@@ -223,6 +296,10 @@ main(void)
                    an_idle_worker_takes_all_that_waits_behind_a_long_one);
     tcase_add_test(tcase, a_size_that_was_less_and_is_more_again);
     tcase_add_test(tcase, a_worker_that_cannot_be_made_is_tried_again);
+    tcase_add_test(tcase, one_more_worker_is_tried_again_too);
+    tcase_add_test(tcase, a_pool_does_not_count_as_a_thread);
+    tcase_add_test(tcase,
+                   no_task_waits_for_a_preparation_beside_an_idle_worker);
     tcase_add_test(tcase, a_fork_of_the_program_has_no_channels);
     return support_run(suite);
 }
