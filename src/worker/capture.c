@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    AT_ONCE = 1 << 20 /* bytes: as many as a pipe can hold; who prints all the
+                         time does not keep his reader from everything else */
+};
+
 int
 capture_open(struct capture *capture, size_t room)
 {
@@ -48,10 +53,14 @@ capture_read(struct capture *capture)
     char bytes[4096];
     int got = 0;
 
-    while (capture->from >= 0 &&
-           (got = os_read_some(capture->from, bytes, sizeof bytes)) > 0)
+    for (size_t all = 0; capture->from >= 0 && all < AT_ONCE;
+         all += (size_t)got) {
+        got = os_read_some(capture->from, bytes, sizeof bytes);
+        if (got <= 0)
+            return got < 0;
         keep(capture, bytes, (size_t)got);
-    return got < 0;
+    }
+    return capture->from >= 0;
 }
 
 static void

@@ -14,7 +14,8 @@ struct capture {
 /* Readies it for `room` bytes. WEFT_ENOMEM, WEFT_EAGAIN. */
 int capture_open(struct capture *capture, size_t room);
 
-/* Takes what has been printed; whether more may come. Never waits. */
+/* Takes what has been printed, a pipe's full at most; whether more may come.
+ * Never waits. */
 bool capture_read(struct capture *capture);
 
 /* What there is so far, as a copy to be freed, and begins anew; NULL: nothing,

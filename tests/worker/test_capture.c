@@ -1,5 +1,6 @@
 /* What a worker prints is kept for its outcome. */
 #include "support/options_support.h"
+#include "worker/capture.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -351,6 +352,23 @@ START_TEST(its_memory_is_given_back)
 
 END_TEST
 
+/* As when a pool's worker dies after its answer. */
+START_TEST(what_was_closed_can_be_taken)
+{
+    struct capture capture = {.from = -1, .to = -1};
+
+    ck_assert_int_eq(capture_open(&capture, 8), 0);
+    ck_assert_int_eq(write(capture.to, "0123456789ab", 12), 12);
+    ck_assert_str_eq(capture_close(&capture), "456789ab");
+    char *text = capture_take(&capture);
+
+    ck_assert_str_eq(text, "456789ab");
+    free(text);
+    capture_free(&capture);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -369,6 +387,7 @@ main(void)
     add_for_methods(tcase, a_child_that_stays_is_not_waited_for);
     add_for_methods(tcase, an_output_that_is_closed_early_costs_nothing);
     add_for_methods(tcase, a_hundred_at_once_are_kept_apart);
+    tcase_add_test(tcase, what_was_closed_can_be_taken);
     if (!support_is_checked())
         add_for_methods(tcase, its_memory_is_given_back);
     return support_run(suite);
