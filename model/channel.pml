@@ -10,10 +10,13 @@
  *   knum, kbyte one that was put out of their reach
  *   collected   the last answer that was, or was not waited for any more
  *   visitors    who looks without being rung for
+ *   sleepers    those of them who sleep, or are about to
+ *   quiet       `done` is what the one who sleeps has read of it
  *   same        `offers` is what the worker has read of it
  *
  * Numbers wrap here after 12. The parent's threads have one lock: one of them
- * sleeps until the bell, one joins the task 0 and looks for a while.
+ * sleeps until the bell, one joins the task 0, looks for a while and then sleeps
+ * until the next answer, or until the task has ended.
  *
  * What is checked: no task begins twice, none that was given back or canceled
  * has begun; one that is said to have died began, unless its claim was scribbled
@@ -35,7 +38,11 @@
  *   11  it is believed if only the next task was taken back
  *   12  a fresh answer has its number before its bytes
  *   13  the worker waits for a claim that was scribbled over to be right
- *   14  what was taken back is not passed over */
+ *   14  what was taken back is not passed over
+ *   15  who is about to sleep looks for answers and then reads `done`
+ *   16  who has slept does not look once more when he has left
+ *   17  at a death nobody is sent away
+ *   18  the worker looks for sleepers before it answers */
 #ifndef BUG
 #define BUG 0
 #endif
@@ -67,8 +74,9 @@
 #define NONE 255
 
 /* The channel. */
-byte visitors;
-bool bell, same;
+byte visitors, sleepers;
+bool bell, same, quiet;
+bool asleep; /* in the kernel */
 byte cnum[PLACES], cst[PLACES];
 byte desk[PLACES], what[PLACES];
 byte fnum[PLACES], fbyte[PLACES];
@@ -261,6 +269,14 @@ inline take_back()
     d_step { n = 0; m = 0 }
 }
 
+inline send_away()
+{
+    atomic {
+        quiet = false;
+        asleep = false
+    }
+}
+
 inline bury()
 {
     collect();
@@ -295,7 +311,10 @@ inline bury()
         od;
         n = 0;
         m = 0
-    }
+    };
+#if BUG != 17
+    send_away()
+#endif
 }
 
 /* A fresh file; the one before stays until nobody looks at it. */
@@ -359,24 +378,51 @@ end:
     od
 }
 
+/* The task 0 is at the worker; else it goes to `away`. */
+inline visit()
+{
+    take_lock();
+    if
+    :: alive && (job[0] == 1 || job[1] == 1) -> visitors++
+    :: else -> give_lock(); goto away
+    fi;
+    give_lock()
+}
+
+inline look()
+{
+    take_lock();
+    if
+    :: alive -> collect()
+    :: else
+    fi;
+    give_lock()
+}
+
+/* The system compares `done` with what was read of it. */
+inline fall_asleep()
+{
+    if
+    :: alive && (job[0] == 1 || job[1] == 1) ->
+        atomic {
+            if
+            :: quiet -> asleep = true
+            :: else
+            fi
+        };
+        atomic { !asleep || ended[0] -> asleep = false }
+    :: else
+    fi
+}
+
 /* Joins the task 0, if a worker has it. */
 proctype visitor()
 {
     byte n, m, copy;
 
-    take_lock();
-    if
-    :: alive && (job[0] == 1 || job[1] == 1) -> visitors++
-    :: else -> give_lock(); goto sleeps
-    fi;
-    give_lock();
+    visit();
     do
-    :: take_lock();
-        if
-        :: alive -> collect()
-        :: else
-        fi;
-        give_lock();
+    :: look();
         if
         :: ended[0] -> break
         :: !ended[0] /* an answer was counted */
@@ -387,17 +433,31 @@ proctype visitor()
     visitors--;
 #endif
 #if BUG != 5
-    take_lock();
-    if
-    :: alive -> collect()
-    :: else
-    fi;
-    give_lock();
+    look();
 #endif
 #if BUG == 6
     visitors--;
 #endif
-sleeps:
+    do
+    :: !ended[0] ->
+        visit();
+        sleepers++;
+#if BUG != 15
+        quiet = true;
+#endif
+        look();
+#if BUG == 15
+        quiet = true;
+#endif
+        fall_asleep();
+        sleepers--;
+        visitors--;
+#if BUG != 16
+        look()
+#endif
+    :: break /* it has been woken too often for nothing */
+    od;
+away:
     ended[0]
 }
 
@@ -426,13 +486,22 @@ inline keep_all()
 
 inline ring()
 {
+    quiet = false;
     if
 #if BUG == 4
     :: found == 0 -> bell = true
 #else
     :: visitors == 0 -> bell = true
 #endif
-    :: else
+    :: else ->
+        if
+#if BUG == 18
+        :: found > 0 -> asleep = false
+#else
+        :: sleepers > 0 -> asleep = false
+#endif
+        :: else
+        fi
     fi
 }
 
@@ -440,6 +509,9 @@ inline answer(byte_)
 {
 #if BUG == 4
     found = visitors;
+#endif
+#if BUG == 18
+    found = sleepers;
 #endif
 #if BUG == 12
     fnum[PLACE(number)] = number;
