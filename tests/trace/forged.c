@@ -1,6 +1,9 @@
 /* Writes a recording of a little of everything, with a name that every format
- * must escape. Usage: forged FILE */
+ * must escape. With a PID it is one that this process still writes.
+ * Usage: forged FILE [PID] */
 #include "support/forge.h"
+
+#include <stdlib.h>
 
 int
 main(int argc, char **argv)
@@ -8,7 +11,7 @@ main(int argc, char **argv)
     static const char odd[] = "a \"quoted\" \\ <task>, \x07";
     struct forge forge;
 
-    if (argc != 2)
+    if (argc < 2 || argc > 3)
         return 2;
     forge_open(&forge, argv[1]);
     const uint32_t boss = forge_worker(&forge, "main", RECORDING_MAIN);
@@ -27,6 +30,8 @@ main(int argc, char **argv)
     forge_value(&forge, one, RECORD_MARK, "here", 7000, 5);
     forge_run(&forge, one, 1, 1000, 3000, false);
     forge_run(&forge, one, 0, 4000, 9000, false);
-    forge_close(&forge, 10000);
+    if (argc == 3)
+        forge.header.pid = (int32_t)strtol(argv[2], NULL, 10);
+    forge_close(&forge, argc == 3 ? 0 : 10000);
     return 0;
 }

@@ -18,8 +18,9 @@
 struct record {
     const char *to;
     char **command;
-    int pid;        /* of a running program instead; 0 = none */
-    double seconds; /* for so long; 0 = until Ctrl-C */
+    int pid;            /* of a running program instead; 0 = none */
+    double seconds;     /* for so long; 0 = until Ctrl-C */
+    struct stat before; /* what was there; all-zero = nothing */
 };
 
 enum {
@@ -66,22 +67,36 @@ take(int key, char *value, struct argp_state *state)
     }
 }
 
-/* A recording of before is replaced; anything else is not ours to remove. */
+/* A recording of before will be replaced; anything else is not ours to touch.
+ */
 static void
-make_room(const char *path)
+look_before(struct record *record)
 {
-    struct stat file;
     weft_recording *recording;
 
-    if (stat(path, &file) < 0)
+    if (stat(record->to, &record->before) < 0)
         return;
-    if (file.st_size > 0) {
-        if (weft_recording_open(&recording, path) < 0)
-            errx(EXIT_NO_RECORDING, "%s exists already: %s", path, weft_why());
-        weft_recording_close(recording);
-    }
-    if (unlink(path) < 0)
-        err(EXIT_NO_RECORDING, "%s", path);
+    if (!S_ISREG(record->before.st_mode))
+        errx(EXIT_NO_RECORDING, "%s is no plain file", record->to);
+    if (record->before.st_size == 0)
+        return;
+    if (weft_recording_open(&recording, record->to) < 0)
+        errx(EXIT_NO_RECORDING, "%s exists already: %s", record->to,
+             weft_why());
+    weft_recording_close(recording);
+}
+
+/* The number of a file that has gone is soon another's: the time tells. */
+static bool
+is_recorded(const struct record *record)
+{
+    const struct stat *before = &record->before;
+    struct stat now;
+
+    return stat(record->to, &now) == 0 &&
+           (now.st_dev != before->st_dev || now.st_ino != before->st_ino ||
+            now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+            now.st_mtim.tv_nsec != before->st_mtim.tv_nsec);
 }
 
 /* Whoever writes it may have another directory: the path, absolute. */
@@ -103,20 +118,20 @@ whole_path(const char *path)
 
 /* The line that it is all about. */
 static int
-say_verdict(const char *path)
+say_verdict(const struct record *record)
 {
     weft_recording *recording;
 
-    if (access(path, F_OK) < 0) {
+    if (!is_recorded(record)) {
         warnx("nothing was recorded: does the command use weft?");
         return EXIT_NO_RECORDING;
     }
-    if (weft_recording_open(&recording, path) < 0) {
+    if (weft_recording_open(&recording, record->to) < 0) {
         warnx("%s", weft_why());
         return EXIT_NO_RECORDING;
     }
     fprintf(stderr, "weft: %s\nweft: recorded in %s\n",
-            weft_recording_verdict(recording), path);
+            weft_recording_verdict(recording), record->to);
     weft_recording_close(recording);
     return EXIT_SUCCESS;
 }
@@ -150,7 +165,7 @@ record_command(const struct record *record, const char *path)
         return pid == -ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
     }
     const int code = command_wait(pid);
-    const int said = say_verdict(record->to);
+    const int said = say_verdict(record);
 
     return code ? code : said;
 }
@@ -190,7 +205,7 @@ record_running(const struct record *record, const char *path)
     if (weft_trace_stop_in(record->pid, weft_in(PATIENCE)) < 0 &&
         kill(record->pid, 0) == 0)
         warnx("%s", weft_why());
-    return say_verdict(record->to);
+    return say_verdict(record);
 }
 
 int
@@ -214,7 +229,7 @@ command_record(int argc, char **argv)
     struct record record = {.to = DEFAULT_FILE};
 
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &record);
-    make_room(record.to);
+    look_before(&record);
     char *path = whole_path(record.to);
     const int code = record.pid ? record_running(&record, path)
                                 : record_command(&record, path);
