@@ -564,7 +564,7 @@ struct os_switch {
     int64_t when; /* as os_now */
     int32_t pid, tid;
     unsigned cpu;
-    bool on;        /* it got the CPU */
+    bool on;        /* it got the CPU; else it lost it, or has ended */
     bool preempted; /* it lost it, but wanted to go on */
 };
 

@@ -1,5 +1,7 @@
 /* Context switches from perf_event_open: a dummy event that counts nothing, and
- * records of each switch of its thread, which the kernel gives to any user.
+ * records of each switch of its thread, which the kernel gives to any user. Of
+ * the last one there is none, since a thread loses its events before: the
+ * record of its exit takes the place.
  *
  * An event is of one thread on one CPU and is inherited by what the thread
  * starts. All of one CPU write into one ring, that of the first: inherited ones
@@ -46,6 +48,14 @@ struct record {
     uint32_t cpu, unused;
 };
 
+struct record_exit {
+    struct perf_event_header head;
+    uint32_t pid, parent_pid, tid, parent_tid;
+    uint64_t time;
+    uint64_t sample[2]; /* the same again */
+    uint32_t cpu, unused;
+};
+
 struct record_lost {
     struct perf_event_header head;
     uint64_t id, lost;
@@ -61,6 +71,7 @@ open_event(int tid, unsigned cpu)
         .sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CPU,
         .sample_id_all = 1,
         .context_switch = 1,
+        .task = 1,
         .inherit = 1,
         .exclude_kernel = 1,
         .exclude_hv = 1,
@@ -228,23 +239,45 @@ copy_out(const struct ring *ring, uint64_t at, void *out, size_t size)
     memcpy((char *)out + whole, records, size - whole);
 }
 
-static void
-hand_out(const struct record *record,
-         void (*each)(const struct os_switch *one, void *context),
-         void *context)
+static struct os_switch
+read_switch(const struct ring *ring, uint64_t at)
 {
-    const uint16_t misc = record->head.misc;
+    struct record record;
 
-    each(
-        &(struct os_switch){
-            .when = (int64_t)record->time,
-            .pid = (int32_t)record->pid,
-            .tid = (int32_t)record->tid,
-            .cpu = record->cpu,
-            .on = !(misc & PERF_RECORD_MISC_SWITCH_OUT),
-            .preempted = misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT,
-        },
-        context);
+    copy_out(ring, at, &record, sizeof record);
+    const uint16_t misc = record.head.misc;
+
+    return (struct os_switch){
+        .when = (int64_t)record.time,
+        .pid = (int32_t)record.pid,
+        .tid = (int32_t)record.tid,
+        .cpu = record.cpu,
+        .on = !(misc & PERF_RECORD_MISC_SWITCH_OUT),
+        .preempted = misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT,
+    };
+}
+
+static struct os_switch
+read_exit(const struct ring *ring, uint64_t at)
+{
+    struct record_exit record;
+
+    copy_out(ring, at, &record, sizeof record);
+    return (struct os_switch){
+        .when = (int64_t)record.time,
+        .pid = (int32_t)record.pid,
+        .tid = (int32_t)record.tid,
+        .cpu = record.cpu,
+    };
+}
+
+static uint64_t
+read_lost(const struct ring *ring, uint64_t at)
+{
+    struct record_lost record;
+
+    copy_out(ring, at, &record, sizeof record);
+    return record.lost;
 }
 
 static void
@@ -259,16 +292,20 @@ read_ring(struct ring *ring,
 
     while (at < end) {
         struct perf_event_header head;
-        struct record record;
-        struct record_lost gone;
+        struct os_switch one;
 
         copy_out(ring, at, &head, sizeof head);
-        if (head.type == PERF_RECORD_SWITCH && head.size >= sizeof record) {
-            copy_out(ring, at, &record, sizeof record);
-            hand_out(&record, each, context);
-        } else if (head.type == PERF_RECORD_LOST && head.size >= sizeof gone) {
-            copy_out(ring, at, &gone, sizeof gone);
-            *lost += gone.lost;
+        if (head.type == PERF_RECORD_SWITCH &&
+            head.size >= sizeof(struct record)) {
+            one = read_switch(ring, at);
+            each(&one, context);
+        } else if (head.type == PERF_RECORD_EXIT &&
+                   head.size >= sizeof(struct record_exit)) {
+            one = read_exit(ring, at);
+            each(&one, context);
+        } else if (head.type == PERF_RECORD_LOST &&
+                   head.size >= sizeof(struct record_lost)) {
+            *lost += read_lost(ring, at);
         }
         if (head.size == 0)
             break;

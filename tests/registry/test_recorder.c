@@ -3,6 +3,8 @@
 #include "support/recording_support.h"
 #include "support/worker_support.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -444,6 +446,59 @@ START_TEST(time_on_a_cpu_is_measured_or_estimated)
 
 END_TEST
 
+/* Moves one of them. */
+static void
+take_cpu(cpu_set_t *from, cpu_set_t *to)
+{
+    unsigned cpu = 0;
+
+    while (!CPU_ISSET(cpu, from))
+        cpu++;
+    CPU_CLR(cpu, from);
+    CPU_ZERO(to);
+    CPU_SET(cpu, to);
+}
+
+static void *
+mark_and_go(void *tid)
+{
+    *(pid_t *)tid = gettid();
+    weft_mark("about to end", 1);
+    return NULL;
+}
+
+/* Nobody of the program needs the CPU after it. */
+START_TEST(a_thread_that_has_ended_is_on_no_cpu)
+{
+    const int64_t idle = 300 * WEFT_MS;
+    cpu_set_t cpus, first, second;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pid_t tid = 0;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+    if (CPU_COUNT(&cpus) < 2)
+        return;
+    take_cpu(&cpus, &first);
+    take_cpu(&cpus, &second);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof first, &first), 0);
+    ck_assert_int_eq(pthread_attr_init(&attributes), 0);
+    ck_assert_int_eq(
+        pthread_attr_setaffinity_np(&attributes, sizeof second, &second), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attributes, mark_and_go, &tid),
+                     0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    pthread_attr_destroy(&attributes);
+    const int64_t from = weft_now().ns;
+
+    ck_assert_int_eq(weft_sleep(weft_in(idle)), 0);
+    stop_and_read();
+    if (file.header->on_cpu == RECORDING_CPU_MEASURED)
+        ck_assert_int_lt(measured(tid, from, from + idle), idle / 2);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -465,5 +520,6 @@ main(void)
     tcase_add_test(tasks, a_loop_goes_by_the_name_of_the_call);
     tcase_add_test(waits, a_wait_for_a_lock_says_which_and_who_has_it);
     tcase_add_test(waits, time_on_a_cpu_is_measured_or_estimated);
+    tcase_add_test(waits, a_thread_that_has_ended_is_on_no_cpu);
     return support_run(suite);
 }
