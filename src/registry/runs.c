@@ -36,6 +36,7 @@ static struct {
     struct {
         int tid;       /* 0 = nobody of ours */
         uint64_t open; /* the record of that; 0 = none */
+        int64_t seen;  /* when something happened there; 0 = nothing yet */
     } cpus[CPUS];
 } runs;
 
@@ -109,24 +110,33 @@ static void
 lost_cpu(const struct os_switch *one)
 {
     const unsigned flags = one->preempted ? RECORD_PREEMPTED : 0;
+    const int64_t seen = runs.cpus[one->cpu].seen;
 
-    if (runs.cpus[one->cpu].tid == one->tid)
+    if (runs.cpus[one->cpu].tid == one->tid) {
         complete(one->cpu, one->when, flags);
-    else /* it had it when the watch began */
-        (void)put_run(one, one->when < runs.from ? one->when : runs.from,
-                      one->when, flags | RECORD_SINCE);
+        return;
+    }
+    /* It had it when the watch began, or its beginning was lost. */
+    const int64_t since = seen > runs.from ? seen : runs.from;
+
+    complete(one->cpu, since, 0);
+    (void)put_run(one, one->when < since ? one->when : since, one->when,
+                  flags | RECORD_SINCE);
 }
 
 static void
 note(const struct os_switch *one, void *unused)
 {
     (void)unused;
-    if (one->cpu >= CPUS || one->tid == runs.own)
+    if (one->cpu >= CPUS)
         return;
-    if (one->on)
-        got_cpu(one);
-    else
-        lost_cpu(one);
+    if (one->tid != runs.own) {
+        if (one->on)
+            got_cpu(one);
+        else
+            lost_cpu(one);
+    }
+    runs.cpus[one->cpu].seen = one->when;
 }
 
 static void
