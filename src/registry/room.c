@@ -442,12 +442,16 @@ union record *
 room_record(uint32_t session, uint64_t number)
 {
     char *base = base_of(session);
+    const uint64_t chunks =
+        atomic_load_explicit(&room.chunks, memory_order_relaxed);
 
-    return base && number < (uint64_t)atomic_load_explicit(
-                                &room.chunks, memory_order_relaxed) *
-                                (RECORDING_CHUNK / RECORDING_RECORD)
-               ? (union record *)(void *)(base + number * RECORDING_RECORD)
-               : NULL;
+    if (!base || number >= chunks * (RECORDING_CHUNK / RECORDING_RECORD))
+        return NULL;
+    /* Only who made the file leaves it at the stop. */
+    if (__atomic_load_n(&room_header(session)->state, __ATOMIC_RELAXED) !=
+        RECORDING_RUNS)
+        return NULL;
+    return (union record *)(void *)(base + number * RECORDING_RECORD);
 }
 
 bool

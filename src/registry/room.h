@@ -32,7 +32,7 @@ void room_forked(bool ours);
 uint32_t room_session(void); /* 0: none */
 int room_fd(void);           /* -1: this process has not made it */
 
-/* Of that session; NULL: it is another one now. */
+/* Of that session; NULL: it is another one now. A record: nor is it over. */
 struct recording_header *room_header(uint32_t session);
 union record *room_record(uint32_t session, uint64_t number);
 

@@ -318,6 +318,41 @@ START_TEST(a_worker_that_runs_already_joins_in)
 END_TEST
 
 static int
+begin_and_wait(weft_call *call)
+{
+    const weft_span span = weft_span_begin("open");
+
+    (void)call;
+    gate_open(&common->begun);
+    gate_pass(&common->go);
+    weft_span_end(span);
+    return 0;
+}
+
+START_TEST(a_worker_writes_nothing_after_the_stop)
+{
+    ck_assert_int_eq(weft_init(NULL), 0);
+    start();
+    weft_job *job = must_start(
+        WEFT_PROCESS, &(weft_task){.fn = begin_and_wait, .name = "open"});
+
+    gate_pass(&common->begun);
+    weft_trace_stop();
+    gate_open(&common->go);
+    expect_end(job, WEFT_OK);
+    recording_read(&file);
+    const union record *task = recording_find(&file, RECORD_TASK, "open", 0);
+    const union record *span = recording_find(&file, RECORD_SPAN, "open", 0);
+
+    ck_assert_ptr_nonnull(task);
+    ck_assert_ptr_nonnull(span);
+    ck_assert_uint_eq(task->task.end, 0);
+    ck_assert_uint_eq(span->span.end, 0);
+}
+
+END_TEST
+
+static int
 mark(weft_call *call)
 {
     (void)call;
@@ -651,6 +686,7 @@ main(void)
     tcase_add_test(ends, the_programs_end_completes_it);
     tcase_add_test(ends, the_end_of_the_main_thread_completes_it);
     tcase_add_test(ends, a_worker_that_runs_already_joins_in);
+    tcase_add_test(ends, a_worker_writes_nothing_after_the_stop);
     tcase_add_test(ends, a_worker_that_can_open_nothing_is_recorded);
     tcase_add_test(ends, it_can_be_asked_for_from_outside);
     tcase_add_test(ends, a_request_touches_no_file_that_is_there);
