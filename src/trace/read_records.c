@@ -17,8 +17,9 @@ nonsense(struct reading *reading)
     return true;
 }
 
-/* Both times in nanoseconds; an end of 0 is UINT64_MAX for now: it is not known
- * before all was read. */
+/* Both times in nanoseconds. An end of 0 is UINT64_MAX for now: it is not known
+ * before all was read. So is one after the end of the recording, which another
+ * process may have written. */
 static bool
 read_times(struct reading *reading, uint64_t begin, uint64_t end,
            uint64_t out[2], uint32_t worker)
@@ -28,11 +29,11 @@ read_times(struct reading *reading, uint64_t begin, uint64_t end,
     out[1] = UINT64_MAX;
     if (!source_time(&reading->source, begin, &out[0]))
         return false;
-    if (end && !source_time(&reading->source, end, &out[1]))
+    if (end && !source_time(&reading->source, end, &out[1]) && end < begin)
         return false;
     if (out[1] < out[0])
         return false;
-    const uint64_t last = end ? out[1] : out[0];
+    const uint64_t last = out[1] < UINT64_MAX ? out[1] : out[0];
 
     if (out[0] < who->begin)
         who->begin = out[0];
@@ -75,7 +76,8 @@ read_task(struct reading *reading, const union record *record, uint32_t worker)
         .parent = RECORDING_NONE,
         .kind = kind,
         .flags =
-            (uint8_t)(folded[kind] | (from->end ? 0 : TASK_UNFINISHED) |
+            (uint8_t)(folded[kind] |
+                      (times[1] < UINT64_MAX ? 0 : TASK_UNFINISHED) |
                       (from->head.flags & RECORD_FAILED ? TASK_FAILED : 0)),
     };
     r->workers[worker].tasks.count++;
@@ -127,7 +129,7 @@ read_wait(struct reading *reading, const union record *record, uint32_t worker)
         .name = from->head.name,
         .kind = from->head.flags,
         .lock = record_wait_is_for_lock(from->head.flags),
-        .unfinished = !from->end,
+        .unfinished = times[1] == UINT64_MAX,
     };
     r->workers[worker].waits.count++;
     return true;
@@ -149,7 +151,7 @@ read_span(struct reading *reading, const union record *record, uint32_t worker)
         .end = times[1],
         .worker = worker,
         .name = from->head.name,
-        .unfinished = !from->end,
+        .unfinished = times[1] == UINT64_MAX,
     };
     r->workers[worker].spans.count++;
     return true;

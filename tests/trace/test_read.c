@@ -179,6 +179,23 @@ START_TEST(a_killed_processs_tasks_end_when_it_was_last_seen)
 
 END_TEST
 
+/* By another process, which does not know of the stop. */
+START_TEST(an_end_long_after_the_stop_was_not_reached)
+{
+    const uint64_t late = 90000000000;
+
+    task(one, "goes on", 100, late);
+    forge_wait(&forge, one, RECORD_WAIT_EVENT, NULL, 1, 200, late);
+    forge_span(&forge, one, "part", 150, late);
+    read_it(1000);
+    ck_assert(!recording->cut && !recording->damage);
+    ck_assert_uint_eq(recording->tasks[0].end, 1000);
+    ck_assert(recording->tasks[0].flags & TASK_UNFINISHED);
+    ck_assert(recording->waits[0].unfinished && recording->spans[0].unfinished);
+}
+
+END_TEST
+
 /* --- clocks that differ a little, and times that lie */
 
 START_TEST(what_overlaps_is_put_right)
@@ -440,6 +457,7 @@ main(void)
     tcase_add_test(tcase, the_clock_of_the_cpu_is_converted);
     tcase_add_test(tcase, a_killed_programs_tasks_end_when_it_was_last_seen);
     tcase_add_test(tcase, a_killed_processs_tasks_end_when_it_was_last_seen);
+    tcase_add_test(tcase, an_end_long_after_the_stop_was_not_reached);
     tcase_add_test(tcase, what_overlaps_is_put_right);
     tcase_add_test(tcase, times_out_of_order_are_sorted);
     tcase_add_test(tcase, times_that_cannot_be_are_left_out);
