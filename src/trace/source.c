@@ -9,6 +9,9 @@
 
 #define SECOND INT64_C(1000000000)
 
+/* 73 years. Sums and multiples of times fit 64 bits. */
+#define LONGEST (INT64_MAX / 4)
+
 static const char *
 header_fault(const struct recording_header *header)
 {
@@ -29,6 +32,24 @@ header_fault(const struct recording_header *header)
     return NULL;
 }
 
+/* Not before source->start. */
+static int64_t
+find_end(const struct source *source)
+{
+    const struct recording_header *header = &source->header;
+    const int64_t last = header->last[header->latest & 1].ns;
+    int64_t end = source->start;
+
+    if (header->state == RECORDING_STOPPED && header->stop > end)
+        return header->stop;
+    /* The clocks are noted ten times a second, if the program gets to it. */
+    if (last > end)
+        end = last;
+    if (header->runs_until > end)
+        end = header->runs_until;
+    return end > INT64_MAX - 10 * SECOND ? INT64_MAX : end + 10 * SECOND;
+}
+
 /* What is said of the clocks may be forged: all that follows bears any scale
  * and any start. */
 static void
@@ -46,17 +67,9 @@ calibrate(struct source *source)
                             (double)(b->ticks - a->ticks);
     }
     source->start = a->ns;
-    if (header->state == RECORDING_STOPPED && header->stop > a->ns) {
-        source->end = header->stop;
-        return;
-    }
-    /* The clocks are noted ten times a second, if the program gets to it. */
-    source->end = b->ns > a->ns ? b->ns : a->ns;
-    if (header->runs_until > source->end)
-        source->end = header->runs_until;
-    source->end = source->end > INT64_MAX - 10 * SECOND
-                      ? INT64_MAX
-                      : source->end + 10 * SECOND;
+    source->end = find_end(source);
+    if ((uint64_t)source->end - (uint64_t)source->start > LONGEST)
+        source->end = source->start + LONGEST;
 }
 
 static void

@@ -409,6 +409,32 @@ START_TEST(a_file_may_be_cut_anywhere)
 END_TEST
 
 /* Each byte that was written, changed in several ways. */
+/* As long as the clock goes, and more tasks than are drawn one by one. */
+START_TEST(a_time_without_end_is_limited)
+{
+    enum {
+        TASKS = 2500
+    };
+
+    const int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    forge.header.first = (struct recording_point){0, INT64_MIN};
+    for (unsigned i = 0; i < TASKS; i++)
+        task(one, "deep", 1000 + i, UINT64_MAX / 2 + TASKS - i);
+    forge_run(&forge, one, 0, 1000, INT64_MAX / 2, false);
+    read_it((uint64_t)(INT64_MAX - FORGE_START));
+    ck_assert_uint_eq(recording->task_count, TASKS);
+    ck_assert_uint_le(recording->wall, INT64_MAX / 4);
+    ck_assert_int_ge(recording->metrics.wall, 0);
+    ck_assert_int_ge(recording->metrics.work, 0);
+    ck_assert_int_ge(recording->metrics.task_time, 0);
+    ck_assert_int_eq(weft_recording_write(&recording, 1, WEFT_SVG, fd), 0);
+    ck_assert_int_eq(weft_recording_write(&recording, 1, WEFT_HTML, fd), 0);
+    close(fd);
+}
+
+END_TEST
+
 START_TEST(any_byte_may_be_wrong)
 {
     static const unsigned char changes[] = {0x01, 0x80, 0xff};
@@ -467,6 +493,7 @@ main(void)
     support_add_table(tcase, headers_are_checked, headers);
     tcase_add_checked_fixture(damage, setup, teardown);
     tcase_add_test(damage, a_file_may_be_cut_anywhere);
+    tcase_add_test(damage, a_time_without_end_is_limited);
     tcase_add_test(damage, any_byte_may_be_wrong);
     return support_run(suite);
 }
