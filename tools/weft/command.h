@@ -33,6 +33,10 @@ int command_create(const char *path);
 int command_write(weft_recording *const *recordings, size_t count,
                   weft_format format, int fd);
 
+/* The process that is the program of which this one is a worker; itself, if it
+ * is none. */
+int command_program_of(int pid);
+
 /* Starts a program of the PATH; `in` becomes its standard input if it is not
  * -1. Returns its pid or -errno. */
 int command_spawn(char **argv, int in);

@@ -2,11 +2,13 @@
 
 #include <err.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -170,10 +172,20 @@ record_command(const struct record *record, const char *path)
     return code ? code : said;
 }
 
+/* A process that nobody has reaped has ended, too. */
+static bool
+has_ended(int pidfd)
+{
+    struct pollfd poll_for = {pidfd, POLLIN, 0};
+
+    return pidfd < 0 || poll(&poll_for, 1, 0) > 0;
+}
+
 /* Until Ctrl-C, the time is over or the program has ended. `signals` are
  * blocked. */
 static void
-wait_while_recording(const struct record *record, const sigset_t *signals)
+wait_while_recording(const struct record *record, int pidfd,
+                     const sigset_t *signals)
 {
     const struct timespec slice = {0, LOOK * 1000000L};
     const weft_time end =
@@ -181,7 +193,7 @@ wait_while_recording(const struct record *record, const sigset_t *signals)
             ? weft_in((weft_duration)(record->seconds * WEFT_SECOND))
             : WEFT_FOREVER;
 
-    while (weft_now().ns < end.ns && kill(record->pid, 0) == 0)
+    while (weft_now().ns < end.ns && !has_ended(pidfd))
         if (sigtimedwait(signals, NULL, &slice) > 0)
             return;
 }
@@ -189,22 +201,27 @@ wait_while_recording(const struct record *record, const sigset_t *signals)
 static int
 record_running(const struct record *record, const char *path)
 {
+    /* A worker may end before its program does. */
+    const int pid = command_program_of(record->pid);
     sigset_t signals;
 
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    if (weft_trace_start_in(record->pid, path, weft_in(PATIENCE)) < 0) {
+    if (weft_trace_start_in(pid, path, weft_in(PATIENCE)) < 0) {
         warnx("%s", weft_why());
         return EXIT_NO_RECORDING;
     }
+    const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
     fprintf(stderr, "weft: recording; Ctrl-C ends it\n");
-    wait_while_recording(record, &signals);
+    wait_while_recording(record, pidfd, &signals);
     /* A program that has ended needs not be told. */
-    if (weft_trace_stop_in(record->pid, weft_in(PATIENCE)) < 0 &&
-        kill(record->pid, 0) == 0)
+    if (weft_trace_stop_in(pid, weft_in(PATIENCE)) < 0 && !has_ended(pidfd))
         warnx("%s", weft_why());
+    if (pidfd >= 0)
+        close(pidfd);
     return say_verdict(record);
 }
 
