@@ -73,20 +73,11 @@ struct stretch {
 };
 
 static void
-add_stretch(const weft_recording *r, struct pieces *pieces,
-            const struct stretch *stretch, struct bins bins[2])
+add_stretch(struct pieces *pieces, const struct stretch *stretch,
+            struct bins bins[2])
 {
     uint64_t at = stretch->from;
 
-    if (r->estimated) {
-        const struct recorded_task *task = &r->tasks[stretch->task];
-        const uint64_t all = task->end - task->begin;
-
-        if (all > 0)
-            bins_add(&bins[1], at, stretch->to,
-                     task->cpu < all ? (double)task->cpu / (double)all : 1);
-        return;
-    }
     while (at < stretch->to) {
         enum piece piece;
         const uint64_t end = pieces_at(pieces, at, stretch->to, &piece);
@@ -97,6 +88,27 @@ add_stretch(const weft_recording *r, struct pieces *pieces,
             bins_add(&bins[0], at, end, 1);
         at = end;
     }
+}
+
+/* When in its time an estimated task was on a CPU is not known: all the time,
+ * as much. */
+static void
+add_estimate(const struct recorded_task *task, struct bins bins[2])
+{
+    const uint64_t time = task->end - task->begin;
+
+    if (time > 0)
+        bins_add(&bins[1], task->begin, task->end,
+                 task->cpu < time ? (double)task->cpu / (double)time : 1);
+}
+
+static void
+add_task(const weft_recording *r, const struct recorded_task *task,
+         struct bins bins[2])
+{
+    bins_add(&bins[0], task->begin, task->end, 1);
+    if (r->estimated)
+        add_estimate(task, bins);
 }
 
 /* One worker's walk. */
@@ -117,19 +129,21 @@ add_time(struct walk *walk, uint64_t to, struct bins bins[2])
     struct stretch stretch = {walk->at, to, RECORDING_NONE};
 
     walk->at = to;
+    if (r->estimated)
+        return;
     if (top) {
         if (top->kind != LANE_TASK)
             return;
         stretch.task = top->index;
     } else {
-        if (!r->workers[walk->worker].own || r->estimated)
+        if (!r->workers[walk->worker].own)
             return;
         if (stretch.from < r->from)
             stretch.from = r->from;
         if (stretch.to > r->to)
             stretch.to = r->to;
     }
-    add_stretch(r, &walk->pieces, &stretch, bins);
+    add_stretch(&walk->pieces, &stretch, bins);
 }
 
 static int
@@ -148,7 +162,7 @@ add_worker(const weft_recording *r, uint32_t worker, struct bins bins[2])
         if (status < 0)
             break;
         if (event.kind == LANE_TASK && event.begins)
-            bins_add(&bins[0], event.at, r->tasks[event.index].end, 1);
+            add_task(r, &r->tasks[event.index], bins);
     }
     if (status >= 0)
         add_time(&walk, r->to, bins);

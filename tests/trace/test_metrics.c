@@ -328,11 +328,27 @@ END_TEST
 static const size_t bins[] = {1, 2, 7, 100, 5000};
 
 /* However time is divided, the sums are those of the metrics. */
-START_TEST(the_load_adds_up)
+static void
+check_load(size_t count, double tolerance)
 {
-    struct recorded_load *load = calloc(bins[_i], sizeof *load);
+    struct recorded_load *load = calloc(count, sizeof *load);
     double n = 0, r = 0;
 
+    ck_assert_int_eq(
+        recording_load(recording, recording->from, recording->to, load, count),
+        0);
+    for (size_t i = 0; i < count; i++) {
+        n += (double)load[i].concurrency;
+        r += (double)load[i].parallelism;
+        ck_assert_float_le(load[i].parallelism, load[i].concurrency + 1e-3f);
+    }
+    ck_assert_double_eq_tol(n / (double)count, m.concurrency, tolerance);
+    ck_assert_double_eq_tol(r / (double)count, m.parallelism, tolerance);
+    free(load);
+}
+
+START_TEST(the_load_adds_up)
+{
     task(one, 0, 1000);
     task(one, 200, 300);
     task(two, 100, 850);
@@ -341,17 +357,25 @@ START_TEST(the_load_adds_up)
     forge_run(&forge, one, 0, 600, 990, false);
     forge_run(&forge, boss, 1, 50, 150, false);
     measure(1000);
-    ck_assert_int_eq(recording_load(recording, recording->from, recording->to,
-                                    load, bins[_i]),
-                     0);
-    for (size_t i = 0; i < bins[_i]; i++) {
-        n += (double)load[i].concurrency;
-        r += (double)load[i].parallelism;
-        ck_assert_float_le(load[i].parallelism, load[i].concurrency + 1e-3f);
-    }
-    ck_assert_double_eq_tol(n / (double)bins[_i], m.concurrency, 1e-4);
-    ck_assert_double_eq_tol(r / (double)bins[_i], m.parallelism, 1e-4);
-    free(load);
+    check_load(bins[_i], 1e-4);
+}
+
+END_TEST
+
+START_TEST(an_estimated_load_adds_up)
+{
+    forge.header.on_cpu = RECORDING_CPU_ESTIMATED;
+    const uint64_t outer = task(one, 0, 1000000);
+    const uint64_t inner = task(one, 200000, 600000);
+    const uint64_t waits = task(two, 100000, 850000);
+
+    forge_wait(&forge, two, RECORD_WAIT_EVENT, NULL, 1, 400000, 700000);
+    forge_cpu(&forge, one, inner, 300000);
+    forge_cpu(&forge, one, outer, 700000);
+    forge_cpu(&forge, two, waits, 400000);
+    measure(1000000);
+    ck_assert_int_le(llabs(m.work - 1100000), 10);
+    check_load(bins[_i], 1e-4);
 }
 
 END_TEST
@@ -378,5 +402,6 @@ main(void)
     tcase_add_test(tcase, the_lock_that_serialises_is_named);
     tcase_add_test(tcase, the_critical_path_is_marked);
     support_add_table(tcase, the_load_adds_up, bins);
+    support_add_table(tcase, an_estimated_load_adds_up, bins);
     return support_run(suite);
 }
