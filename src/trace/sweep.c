@@ -177,14 +177,6 @@ sink(struct sweep *s, uint32_t at)
     }
 }
 
-static void
-count_in_progress(struct sweep *s, bool more)
-{
-    s->in_progress += more ? 1 : (uint64_t)-1;
-    if (s->in_progress > s->most)
-        s->most = s->in_progress;
-}
-
 /* Whether the code of a thread outside of tasks counts as in progress now. */
 static bool
 is_active(struct sweep *s, uint32_t worker)
@@ -215,13 +207,14 @@ step_worker(struct sweep *s)
     if (lane_time(&walker->lane) == s->now) {
         status = lane_next(&walker->lane, &event);
         if (status > 0 && event.kind == LANE_TASK)
-            count_in_progress(s, event.begins);
+            s->in_progress += event.begins ? 1 : (uint64_t)-1;
     }
-    const bool active = is_active(s, worker);
-
-    if (active != walker->active)
-        count_in_progress(s, active);
-    walker->active = active;
+    /* What code outside of tasks begins itself takes its place. */
+    s->in_progress -= walker->active;
+    walker->active = is_active(s, worker);
+    s->in_progress += walker->active;
+    if (s->in_progress > s->most)
+        s->most = s->in_progress;
     find_next(s, worker);
     sink(s, 0);
     return status < 0 ? status : WEFT_OK;

@@ -154,6 +154,19 @@ START_TEST(main_beside_a_thread)
 END_TEST
 
 /* What the library does between two tasks is nobody's work. */
+START_TEST(main_within_its_own_task_is_one)
+{
+    forge_run(&forge, boss, 0, 0, 1000, false);
+    task(boss, 200, 400); /* serial, or a region */
+    task(boss, 400, 600);
+    task(boss, 800, 1000);
+    measure(1000);
+    ck_assert_uint_eq(m.concurrency_max, 1);
+    near(m.concurrency, 1);
+}
+
+END_TEST
+
 START_TEST(a_worker_without_a_task_is_no_work)
 {
     forge_wait(&forge, two, RECORD_WAIT_WORK, NULL, 0, 0, 10);
@@ -392,6 +405,7 @@ main(void)
     tcase_add_test(tcase, two_that_sleep);
     tcase_add_test(tcase, one_thread);
     tcase_add_test(tcase, main_beside_a_thread);
+    tcase_add_test(tcase, main_within_its_own_task_is_one);
     tcase_add_test(tcase, a_worker_without_a_task_is_no_work);
     tcase_add_test(tcase, nothing_was_recorded);
     tcase_add_test(tcase, waits_are_no_work);
