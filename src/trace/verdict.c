@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "registry/recording.h"
 #include "trace/metrics.h"
+#include "trace/plain.h"
 
 /* From when on there is more than one: a tenth above, since two that follow
  * each other always overlap a little. */
@@ -44,6 +45,7 @@ metrics_say(weft_recording *recording)
     const enum recording_verdict verdict = recording_verdict(recording);
     const double waited = 100 * metrics_share(m, m->cpu_wait);
     struct text text = text_over(recording->sentence, RECORDING_SENTENCE);
+    const locale_t locale = plain_begin();
 
     text_add(&text, "concurrent: %s (%.2f)  parallel: %s (%.2f of %u CPU%s)",
              verdict == VERDICT_NOT_CONCURRENT ? "no" : "yes", m->concurrency,
@@ -52,6 +54,7 @@ metrics_say(weft_recording *recording)
     if (m->span > 0)
         text_add(&text, "  available %.2f", metrics_available(m));
     text_add(&text, "  %.0f%% of task time waited for a CPU", waited);
+    plain_end(locale);
 }
 
 const char *

@@ -1,5 +1,6 @@
 #include "base/why.h"
 #include "trace/out.h"
+#include "trace/plain.h"
 #include "trace/recording.h"
 
 typedef int write_one(struct out *out, const weft_recording *recording);
@@ -37,9 +38,12 @@ weft_recording_write(weft_recording *const *recordings, size_t count,
 
     if (!out)
         return why_because(WEFT_ENOMEM, "write a recording");
+    const locale_t locale = plain_begin();
     const int status = formats[format].many
                            ? formats[format].many(out, recordings, count)
                            : formats[format].one(out, recordings[0]);
+
+    plain_end(locale);
     const int written = out_close(out);
 
     if (status < 0)

@@ -3,10 +3,13 @@
 #include "support/support.h"
 #include "trace/recording.h"
 
+#include <fcntl.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static char directory[64], path[96];
 static struct forge forge;
@@ -288,6 +291,56 @@ START_TEST(estimates_come_from_the_threads_clock)
 
 END_TEST
 
+/* --- in words */
+
+/* A locale whose numbers have a comma. false: it cannot be made here. */
+static bool
+take_locale_with_comma(void)
+{
+    char command[256];
+
+    snprintf(command, sizeof command,
+             "localedef -i de_DE -f UTF-8 --no-archive %s/de_DE.UTF-8 2>&1",
+             directory);
+    return system(command) == 0 && setenv("LOCPATH", directory, 1) == 0 &&
+           setlocale(LC_ALL, "de_DE.UTF-8") &&
+           strcmp(localeconv()->decimal_point, ",") == 0;
+}
+
+static void
+expect_in_file(const char *file, const char *part)
+{
+    char text[4096];
+    FILE *from = fopen(file, "re");
+
+    ck_assert_ptr_nonnull(from);
+    text[fread(text, 1, sizeof text - 1, from)] = '\0';
+    fclose(from);
+    ck_assert_msg(strstr(text, part), "no '%s' in %s", part, text);
+}
+
+START_TEST(numbers_have_a_point_in_any_locale)
+{
+    char file[128];
+
+    if (!take_locale_with_comma())
+        return;
+    task(one, 0, 1000);
+    measure(1000);
+    ck_assert_ptr_nonnull(strstr(weft_recording_verdict(recording), "(1.00)"));
+    snprintf(file, sizeof file, "%s/figures", directory);
+    const int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    ck_assert_int_eq(weft_recording_write(&recording, 1, WEFT_JSON, fd), 0);
+    ck_assert_int_eq(weft_recording_write(&recording, 1, WEFT_CSV, fd), 0);
+    close(fd);
+    expect_in_file(file, "\"concurrency\": 1.000000,");
+    expect_in_file(file, "\nconcurrency,1.000000\n");
+    ck_assert_str_eq(localeconv()->decimal_point, ",");
+}
+
+END_TEST
+
 /* --- locks */
 
 START_TEST(the_lock_that_serialises_is_named)
@@ -413,6 +466,7 @@ main(void)
     tcase_add_test(tcase, queue_delay_is_from_ready_to_begin);
     tcase_add_test(tcase, a_late_task_follows_its_submission);
     tcase_add_test(tcase, estimates_come_from_the_threads_clock);
+    tcase_add_test(tcase, numbers_have_a_point_in_any_locale);
     tcase_add_test(tcase, the_lock_that_serialises_is_named);
     tcase_add_test(tcase, the_critical_path_is_marked);
     support_add_table(tcase, the_load_adds_up, bins);
