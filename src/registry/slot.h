@@ -58,7 +58,8 @@ enum registry_request {
     REGISTRY_NO_REQUEST, /* -> WRITING, by who asks, compare-and-swap */
     REGISTRY_WRITING,    /* `path`; -> START or STOP */
     REGISTRY_START,      /* -> TAKEN, by the program, compare-and-swap; or back
-                            to NO_REQUEST, the same, by who has asked */
+                            to WRITING, the same, by who has asked, who then
+                            takes RECORDER_ASKED away: -> NO_REQUEST */
     REGISTRY_STOP,
     REGISTRY_TAKEN,   /* -> ANSWERED, by the program */
     REGISTRY_ANSWERED /* `answer` counts; -> NO_REQUEST, by who has asked */

@@ -114,29 +114,48 @@ take(struct registry_control *control, int64_t until)
     return status;
 }
 
+/* The request is the next one's. */
+static void
+leave(struct registry_control *control)
+{
+    /* release: pairs with acquire in take */
+    atomic_store_explicit(&control->request, REGISTRY_NO_REQUEST,
+                          memory_order_release);
+    os_futex_wake(&control->request, INT_MAX, true);
+}
+
+/* Nobody has taken it. A mark that is left would cost the program time at each
+ * hook; it goes while nobody else can ask. */
+static bool
+withdraw(struct registry_control *control, uint32_t request)
+{
+    if (!atomic_compare_exchange_strong_explicit(
+            &control->request, &request, REGISTRY_WRITING, memory_order_relaxed,
+            memory_order_relaxed))
+        return false;
+    atomic_fetch_and_explicit(&control->word, ~RECORDER_ASKED,
+                              memory_order_relaxed);
+    leave(control);
+    return true;
+}
+
 /* Asks, and returns the answer. */
 static int
 ask(struct registry_control *control, uint32_t request, int64_t until)
 {
-    uint32_t taken = request;
-
     /* release: pairs with the program's acquire of the request */
     atomic_store_explicit(&control->request, request, memory_order_release);
     atomic_fetch_or_explicit(&control->word, RECORDER_ASKED,
                              memory_order_release);
     os_futex_wake(&control->word, INT_MAX, true);
-    if (!wait_for_change(control, request, until) &&
-        atomic_compare_exchange_strong_explicit(
-            &control->request, &taken, REGISTRY_NO_REQUEST,
-            memory_order_relaxed, memory_order_relaxed))
+    if (!wait_for_change(control, request, until) && withdraw(control, request))
         return why_set(WEFT_ETIMEDOUT, "the program has not called weft");
     if (!wait_for_change(control, REGISTRY_TAKEN, os_now() + LEFT_BEHIND))
         return why_set(WEFT_ETIMEDOUT, "the program began, but did not answer");
     const int answer =
         atomic_load_explicit(&control->answer, memory_order_relaxed);
 
-    atomic_store_explicit(&control->request, REGISTRY_NO_REQUEST,
-                          memory_order_release);
+    leave(control);
     return answer < 0 ? why_because(answer, "the program") : WEFT_OK;
 }
 

@@ -473,6 +473,33 @@ START_TEST(a_recording_from_outside_replaces_an_old_one)
 
 END_TEST
 
+static void
+notice_nothing(void *unused)
+{
+    (void)unused;
+    (void)weft_self();
+    gate_open(&common->begun);
+    gate_pass(&common->go);
+    child_expect(!recorder_is_on());
+}
+
+START_TEST(a_request_that_is_withdrawn_leaves_nothing)
+{
+    const pid_t pid = support_fork(notice_nothing, NULL);
+
+    gate_pass(&common->begun);
+    for (int i = 0; i < 2; i++) {
+        const weft_time until = weft_in(20 * WEFT_MS);
+
+        expect_refused(weft_trace_start_in(pid, file.path, until),
+                       WEFT_ETIMEDOUT, "has not called");
+    }
+    gate_open(&common->go);
+    ck_assert_int_eq(support_reap(pid), 0);
+}
+
+END_TEST
+
 /* --- limits */
 
 START_TEST(a_full_recording_counts_what_it_loses)
@@ -691,6 +718,7 @@ main(void)
     tcase_add_test(ends, it_can_be_asked_for_from_outside);
     tcase_add_test(ends, a_request_touches_no_file_that_is_there);
     tcase_add_test(ends, a_recording_from_outside_replaces_an_old_one);
+    tcase_add_test(ends, a_request_that_is_withdrawn_leaves_nothing);
     tcase_add_test(limits, a_full_recording_counts_what_it_loses);
     tcase_add_test(limits, the_limit_of_files_is_kept);
     tcase_add_test(limits, a_full_disk_kills_nobody);
