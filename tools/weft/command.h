@@ -24,14 +24,26 @@ int command_export(int argc, char **argv);
 /* Opens a recording; says why and exits if it cannot be. */
 weft_recording *command_open(const char *path);
 
-/* Opens the file to write to; NULL: the standard output. Says why and exits if
- * it cannot be. */
-int command_create(const char *path);
-
 /* Writes the recordings, and closes the descriptor. Returns the exit code, and
  * says what failed. */
 int command_write(weft_recording *const *recordings, size_t count,
                   weft_format format, int fd);
+
+/* What is written. */
+struct output {
+    int fd;
+    char *fresh, *place; /* what it is named until it is whole, and then; NULL:
+                            it has its name, or none */
+};
+
+/* A path of NULL is the standard output. Says why and exits if it cannot be
+ * opened, or is one of the inputs. */
+void output_open(struct output *output, const char *path,
+                 const char *const *inputs, size_t count);
+
+/* After the descriptor was closed. Keeps it if all went well, and returns the
+ * exit code. */
+int output_close(struct output *output, int code);
 
 /* The process that is the program of which this one is a worker; itself, if it
  * is none. */

@@ -75,14 +75,26 @@ take(int key, char *value, struct argp_state *state)
     }
 }
 
+static void
+say_missing(int error)
+{
+    if (error == ENOENT)
+        warnx("a PNG takes rsvg-convert, which is not installed (on Debian: "
+              "librsvg2-bin); -o FILE.svg needs nothing");
+    else
+        warnx("rsvg-convert: %s", strerror(error));
+}
+
 /* Pipes the SVG through rsvg-convert. */
 static int
-draw_png(weft_recording *const *recordings, const struct draw *draw)
+draw_png(weft_recording *const *recordings, const struct draw *draw,
+         const struct output *output)
 {
-    char *argv[] = {"rsvg-convert", "--format",       "png",
-                    "--output",     (char *)draw->to, NULL};
+    char *to = output->fresh ? output->fresh : (char *)draw->to;
+    char *argv[] = {"rsvg-convert", "--format", "png", "--output", to, NULL};
     int ends[2];
 
+    close(output->fd);
     /* The end that is written to stays here, or it would never end. */
     if (pipe2(ends, O_CLOEXEC) < 0)
         err(EXIT_FAILED, "pipe");
@@ -90,13 +102,11 @@ draw_png(weft_recording *const *recordings, const struct draw *draw)
     const int pid = command_spawn(argv, ends[0]);
 
     close(ends[0]);
-    if (pid == -ENOENT) {
-        warnx("a PNG takes rsvg-convert, which is not installed (on Debian: "
-              "librsvg2-bin); -o FILE.svg needs nothing");
+    if (pid < 0) {
+        say_missing(-pid);
+        close(ends[1]);
         return EXIT_FAILED;
     }
-    if (pid < 0)
-        errx(EXIT_FAILED, "rsvg-convert: %s", strerror(-pid));
     const int code = command_write(recordings, draw->count, WEFT_SVG, ends[1]);
 
     return command_wait(pid) == 0 ? code : EXIT_FAILED;
@@ -119,17 +129,18 @@ command_draw(int argc, char **argv)
         NULL};
     struct draw draw = {0};
     weft_recording *recordings[MOST];
+    struct output output;
     int code;
 
     argp_parse(&argp, argc, argv, 0, NULL, &draw);
     for (size_t i = 0; i < draw.count; i++)
         recordings[i] = command_open(draw.paths[i]);
+    output_open(&output, draw.to, draw.paths, draw.count);
     if (draw.png)
-        code = draw_png(recordings, &draw);
+        code = draw_png(recordings, &draw, &output);
     else
-        code = command_write(recordings, draw.count, draw.format,
-                             command_create(draw.to));
+        code = command_write(recordings, draw.count, draw.format, output.fd);
     for (size_t i = 0; i < draw.count; i++)
         weft_recording_close(recordings[i]);
-    return code;
+    return output_close(&output, code);
 }

@@ -76,14 +76,15 @@ command_export(int argc, char **argv)
         NULL,    NULL,
         NULL};
     struct export export = {0};
+    struct output output;
 
     argp_parse(&argp, argc, argv, 0, NULL, &export);
     if (!export.to && export.format == WEFT_PERFETTO && isatty(STDOUT_FILENO))
         errx(EXIT_FAILED, "perfetto is no text for a terminal: -o FILE");
     weft_recording *recording = command_open(export.path);
-    const int code =
-        command_write(&recording, 1, export.format, command_create(export.to));
+    output_open(&output, export.to, &export.path, 1);
+    const int code = command_write(&recording, 1, export.format, output.fd);
 
     weft_recording_close(recording);
-    return code;
+    return output_close(&output, code);
 }

@@ -3,7 +3,6 @@
 
 #include <err.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -49,30 +48,18 @@ command_open(const char *path)
 }
 
 int
-command_create(const char *path)
-{
-    if (!path)
-        return STDOUT_FILENO;
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-
-    if (fd < 0)
-        err(EXIT_FAILED, "%s", path);
-    return fd;
-}
-
-int
 command_write(weft_recording *const *recordings, size_t count,
               weft_format format, int fd)
 {
-    if (weft_recording_write(recordings, count, format, fd) < 0) {
+    const int status = weft_recording_write(recordings, count, format, fd);
+
+    if (status < 0)
         warnx("%s", weft_why());
-        return EXIT_FAILED;
-    }
-    if (close(fd) < 0) {
+    if (close(fd) < 0 && status >= 0) {
         warn("write");
         return EXIT_FAILED;
     }
-    return EXIT_SUCCESS;
+    return status < 0 ? EXIT_FAILED : EXIT_SUCCESS;
 }
 
 int
