@@ -133,14 +133,23 @@ os_file_rename(const char *from, const char *to)
 }
 
 int
+os_file_check_old(const char *path)
+{
+    struct stat old;
+
+    if (stat(path, &old) < 0 || S_ISREG(old.st_mode))
+        return 0;
+    return S_ISDIR(old.st_mode) ? -EISDIR : -EEXIST;
+}
+
+int
 os_file_make(const char *path, size_t size)
 {
     char fresh[PATH_MAX];
-    struct stat old;
+    const int old = os_file_check_old(path);
 
-    if (stat(path, &old) == 0 && !S_ISREG(old.st_mode) &&
-        !S_ISDIR(old.st_mode)) /* which the renaming refuses */
-        return -EEXIST;
+    if (old < 0)
+        return old;
     /* Made beside it and renamed: who has the old file mapped keeps it. */
     if (snprintf(fresh, sizeof fresh, "%s.%d", path, (int)getpid()) >=
         (int)sizeof fresh)

@@ -364,6 +364,8 @@ int os_file_punch(int fd, size_t offset, size_t size);
  * Takes the place of one that is there, which stays whole for who uses it.
  * -EEXIST: that is no plain file. */
 int os_file_make(const char *path, size_t size);
+/* Whether it could take the place of what is there. -EEXIST, or -EISDIR. */
+int os_file_check_old(const char *path);
 /* Touches nothing that is there: -EEXIST. */
 int os_file_make_new(const char *path, size_t size);
 int os_file_rename(const char *from, const char *to);

@@ -182,18 +182,32 @@ ask_for_file(struct registry_control *control, const char *path, int64_t until)
                       : status;
 }
 
-int
-weft_trace_start_in(int pid, const char *path, weft_time until)
+static int
+check_path(const char *path)
 {
-    int status = WEFT_OK;
-
     if (!path || *path != '/' || strlen(path) > MOST_OF_PATH)
         return why_set(WEFT_EINVAL,
                        "the path must be absolute and have at "
                        "most %d bytes",
                        MOST_OF_PATH);
+    const int old = os_file_check_old(path);
+
+    if (old == -EEXIST)
+        return why_set(WEFT_EINVAL, "'%s' is no plain file", path);
+    if (old < 0)
+        return why_system(old, path);
     if (room_is_in_use(path))
         return why_set(WEFT_EBUSY, "another program records into '%s'", path);
+    return WEFT_OK;
+}
+
+int
+weft_trace_start_in(int pid, const char *path, weft_time until)
+{
+    int status = check_path(path);
+
+    if (status < 0)
+        return status;
     struct registry_header *header = attach(pid, &status);
 
     if (!header)

@@ -473,6 +473,29 @@ START_TEST(a_recording_from_outside_replaces_an_old_one)
 
 END_TEST
 
+START_TEST(a_recording_from_outside_replaces_plain_files_only)
+{
+    const pid_t pid = support_fork(mark_until_told, NULL);
+    char directory[sizeof file.path];
+    struct stat now;
+
+    gate_pass(&common->begun);
+    const weft_time until = weft_in(patient(10 * WEFT_SECOND));
+
+    ck_assert_int_eq(mkfifo(file.path, 0600), 0);
+    expect_refused(weft_trace_start_in(pid, file.path, until), WEFT_EINVAL,
+                   "plain");
+    ck_assert_int_eq(stat(file.path, &now), 0);
+    ck_assert(S_ISFIFO(now.st_mode));
+    *strrchr(strcpy(directory, file.path), '/') = '\0';
+    expect_refused(weft_trace_start_in(pid, directory, until), -EISDIR,
+                   directory);
+    gate_open(&common->go);
+    ck_assert_int_eq(support_reap(pid), 0);
+}
+
+END_TEST
+
 static void
 notice_nothing(void *unused)
 {
@@ -718,6 +741,7 @@ main(void)
     tcase_add_test(ends, it_can_be_asked_for_from_outside);
     tcase_add_test(ends, a_request_touches_no_file_that_is_there);
     tcase_add_test(ends, a_recording_from_outside_replaces_an_old_one);
+    tcase_add_test(ends, a_recording_from_outside_replaces_plain_files_only);
     tcase_add_test(ends, a_request_that_is_withdrawn_leaves_nothing);
     tcase_add_test(limits, a_full_recording_counts_what_it_loses);
     tcase_add_test(limits, the_limit_of_files_is_kept);
