@@ -19,9 +19,22 @@ task_begin(const void *item, const void *context)
     return tasks[*index].begin;
 }
 
+/* `now` has the new index of each task of the part. The late ones are in the
+ * order of tasks as they were read; *at is the first that is not yet moved. */
+static void
+move_lates(weft_recording *r, struct part part, const uint32_t *now,
+           uint32_t *at)
+{
+    while (*at < r->late_count && r->lates[*at].task < part.first)
+        ++*at;
+    for (; *at < r->late_count && r->lates[*at].task - part.first < part.count;
+         ++*at)
+        r->lates[*at].task = now[r->lates[*at].task - part.first];
+}
+
 /* Permutes the tasks of a worker, and what belongs to them. */
 static bool
-reorder(struct reading *reading, struct part part)
+reorder(struct reading *reading, struct part part, uint32_t *late)
 {
     weft_recording *r = reading->recording;
     struct recorded_task *tasks = malloc(part.count * sizeof *tasks);
@@ -44,9 +57,7 @@ reorder(struct reading *reading, struct part part)
     memcpy(r->tasks + part.first, tasks, part.count * sizeof *tasks);
     memcpy(reading->parents + part.first, parents,
            part.count * sizeof *parents);
-    for (uint32_t i = 0; i < r->late_count; i++)
-        if (r->lates[i].task - part.first < part.count)
-            r->lates[i].task = now[r->lates[i].task - part.first];
+    move_lates(r, part, now, late);
     done = true;
 free_them:
     free(tasks);
@@ -87,12 +98,13 @@ int
 reading_tasks(struct reading *reading)
 {
     weft_recording *r = reading->recording;
+    uint32_t late = 0;
 
     find_parts(r);
     for (uint32_t w = 0; w < r->worker_count; w++) {
         const struct part part = r->workers[w].tasks;
 
-        if (!in_order(r->tasks, part) && !reorder(reading, part))
+        if (!in_order(r->tasks, part) && !reorder(reading, part, &late))
             return WEFT_ENOMEM;
     }
     for (uint32_t i = 0; i < r->task_count; i++)

@@ -216,6 +216,8 @@ END_TEST
 
 START_TEST(times_out_of_order_are_sorted)
 {
+    const uint32_t two = forge_worker(&forge, "two", 0);
+
     task(one, "c", 900, 950);
     const uint64_t late =
         forge_task(&forge, one,
@@ -223,12 +225,18 @@ START_TEST(times_out_of_order_are_sorted)
                                         forge_thread(&forge, boss), 50, 90, 0});
 
     task(one, "b", 300, 400);
+    task(two, "e", 500, 600);
+    forge_task(&forge, two,
+               &(struct forge_task){"d", 100, 200, forge_thread(&forge, boss),
+                                    60, 90, 0});
     forge_join(&forge, boss, forge_thread(&forge, boss), late, 210);
     read_it(1000);
     ck_assert_str_eq(name_of(recording->tasks[0].name), "a");
     ck_assert_str_eq(name_of(recording->tasks[2].name), "c");
+    ck_assert_str_eq(name_of(recording->tasks[3].name), "d");
     ck_assert_uint_eq(recording->joins[0].task, 0);
     ck_assert_uint_eq(recording->lates[0].task, 0);
+    ck_assert_uint_eq(recording->lates[1].task, 3);
 }
 
 END_TEST
