@@ -471,6 +471,10 @@ int os_open_read(const char *path); /* never blocks; a directory opens too */
  * is another user's. */
 int os_open_of(int pid, const char *name);
 
+/* Which file in memory of that name the process has mapped: a number that no
+ * other such file has. 0: none, or it cannot be seen. */
+uint64_t os_mapped_of(int pid, const char *name);
+
 /* Reads up to `size` bytes at `offset`, fewer only at the end of the file.
  * Returns how many. */
 int64_t os_read_at(int fd, void *out, size_t size, uint64_t offset);

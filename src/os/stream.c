@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -84,6 +85,38 @@ leads_to(int directory, const char *entry, const char *name)
            strncmp(target + 7, name, strlen(name)) == 0 &&
            (target[7 + strlen(name)] == '\0' ||
             target[7 + strlen(name)] == ' ');
+}
+
+/* What stands before the name in a line of /proc/PID/maps. */
+static uint64_t
+number_before(const char *line, const char *name)
+{
+    while (name > line && name[-1] == ' ')
+        name--;
+    while (name > line && name[-1] != ' ')
+        name--;
+    return strtoull(name, NULL, 10);
+}
+
+uint64_t
+os_mapped_of(int pid, const char *name)
+{
+    char path[32], wanted[64], line[512];
+    uint64_t found = 0;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    (void)snprintf(wanted, sizeof wanted, " /memfd:%s (deleted)\n", name);
+    FILE *maps = fopen(path, "re");
+
+    while (maps && !found && fgets(line, sizeof line, maps)) {
+        const char *at = strstr(line, wanted);
+
+        if (at)
+            found = number_before(line, at);
+    }
+    if (maps)
+        fclose(maps);
+    return found;
 }
 
 int

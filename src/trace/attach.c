@@ -15,7 +15,8 @@
 #include <string.h>
 
 enum {
-    MOST_OF_PATH = 440 /* bytes; a number follows */
+    MOST_OF_PATH = 440, /* bytes; a number follows */
+    PARENT = 4          /* field of /proc/PID/stat */
 };
 
 /* How long who asked before may take to read the answer, if it still lives. */
@@ -33,13 +34,31 @@ cannot_attach(int error, int pid)
     return why_system(error, "look at its registry");
 }
 
+/* A worker that is a copy has it in its memory only; its program, above, has it
+ * open. */
+static int
+open_registry(int pid)
+{
+    static const char name[] = "weft-registry";
+    int fd = os_open_of(pid, name);
+    const uint64_t mapped = fd == -ENOENT ? os_mapped_of(pid, name) : 0;
+
+    while (fd == -ENOENT && mapped) {
+        pid = (int)os_process_number(pid, PARENT);
+        if (pid <= 0 || os_mapped_of(pid, name) != mapped)
+            break;
+        fd = os_open_of(pid, name);
+    }
+    return fd;
+}
+
 /* The other program's registry, its first page mapped; NULL: *status says why.
  */
 static struct registry_header *
 attach(int pid, int *status)
 {
     void *page = NULL;
-    const int fd = os_open_of(pid, "weft-registry");
+    const int fd = open_registry(pid);
     int error = fd;
 
     if (fd >= 0) {

@@ -473,6 +473,48 @@ START_TEST(a_recording_from_outside_replaces_an_old_one)
 
 END_TEST
 
+static int
+tell_and_wait(weft_call *call)
+{
+    (void)call;
+    atomic_store(&common->pid, getpid());
+    gate_open(&common->begun);
+    gate_pass(&common->go);
+    return 0;
+}
+
+static void
+mark_beside_worker(void *unused)
+{
+    (void)unused;
+    child_expect(weft_init(NULL) == 0);
+    weft_job *job = must_start(WEFT_PROCESS, &(weft_task){.fn = tell_and_wait});
+
+    while (atomic_load(&common->go.open) == 0)
+        weft_mark("alive", 1);
+    must_join(job);
+    weft_release(job);
+}
+
+START_TEST(a_worker_stands_for_its_program)
+{
+    const pid_t pid = support_fork(mark_beside_worker, NULL);
+
+    gate_pass(&common->begun);
+    const int worker = atomic_load(&common->pid);
+    const weft_time until = weft_in(patient(10 * WEFT_SECOND));
+
+    ck_assert_int_ne(worker, pid);
+    ck_assert_int_eq(weft_trace_start_in(worker, file.path, until), 0);
+    ck_assert_int_eq(weft_trace_stop_in(worker, until), 0);
+    recording_read(&file);
+    ck_assert_int_eq(file.header->pid, pid);
+    gate_open(&common->go);
+    ck_assert_int_eq(support_reap(pid), 0);
+}
+
+END_TEST
+
 START_TEST(a_recording_from_outside_replaces_plain_files_only)
 {
     const pid_t pid = support_fork(mark_until_told, NULL);
@@ -741,6 +783,7 @@ main(void)
     tcase_add_test(ends, it_can_be_asked_for_from_outside);
     tcase_add_test(ends, a_request_touches_no_file_that_is_there);
     tcase_add_test(ends, a_recording_from_outside_replaces_an_old_one);
+    tcase_add_test(ends, a_worker_stands_for_its_program);
     tcase_add_test(ends, a_recording_from_outside_replaces_plain_files_only);
     tcase_add_test(ends, a_request_that_is_withdrawn_leaves_nothing);
     tcase_add_test(limits, a_full_recording_counts_what_it_loses);
