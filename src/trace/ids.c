@@ -1,5 +1,6 @@
 #include "trace/ids.h"
 
+#include "base/digest.h"
 #include "os/os.h"
 #include "trace/recording.h"
 
@@ -15,20 +16,11 @@ struct id_group {
     uint32_t members[MEMBERS]; /* index + 1; 0 = none */
 };
 
-/* The finaliser of SplitMix64 (Steele, Lea, Flood 2014). */
-static uint64_t
-mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
-
 static struct id_group *
 place(const struct ids *ids, uint64_t key)
 {
     const uint32_t mask = ids->size - 1;
-    uint32_t at = (uint32_t)mix(key ^ ids->seed) & mask;
+    uint32_t at = (uint32_t)digest_mix(key ^ ids->seed) & mask;
 
     while (ids->groups[at].key && ids->groups[at].key != key)
         at = (at + 1) & mask;

@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/text.h"
+#include "os/os.h"
 #include "trace/grow.h"
 
 #include <stdlib.h>
@@ -42,9 +43,8 @@ keep(struct names *names, const char *text, size_t length)
 static uint32_t *
 place(const struct names *names, const char *text, size_t length)
 {
-    const uint64_t digest = digest_bytes(DIGEST_START, text, length);
     const uint32_t mask = names->table_size - 1;
-    uint32_t at = (uint32_t)(digest ^ digest >> 32) & mask;
+    uint32_t at = (uint32_t)digest_seeded(names->seed, text, length) & mask;
 
     while (names->table[at] &&
            strcmp(names->list[names->table[at] - 1], text) != 0)
@@ -99,6 +99,7 @@ names_begin(struct names *names)
 {
     uint32_t empty;
 
+    names->seed = (uint64_t)os_now();
     return add(names, "", &empty);
 }
 

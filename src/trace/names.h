@@ -14,6 +14,7 @@ struct names {
     uint32_t count, room;
     uint32_t *table; /* index + 1 by the text's digest; 0 = free */
     uint32_t table_size;
+    uint64_t seed; /* against files made to collide */
 
     struct name_definition {
         uint32_t number, index;
