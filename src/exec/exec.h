@@ -29,7 +29,7 @@ struct weft_pool {
     const struct pool_kind *of;
     struct intake *in;
     weft_kind kind;
-    _Atomic unsigned workers; /* that it may have */
+    _Atomic unsigned workers; /* that it may have; 0: serial */
 };
 
 /* In src/pool/ and src/procpool/. */

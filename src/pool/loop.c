@@ -19,6 +19,14 @@ loop_pool(weft_pool *pool, const char *call, int *status)
     return NULL;
 }
 
+unsigned
+loop_workers(const weft_pool *pool)
+{
+    const unsigned workers = atomic_load(&pool->workers);
+
+    return workers > 0 ? workers : 1;
+}
+
 size_t
 loop_grain(const weft_pool *pool, size_t count)
 {
@@ -26,7 +34,7 @@ loop_grain(const weft_pool *pool, size_t count)
         PARTS_A_WORKER = 32 /* so that the last one is waited for but shortly */
     };
 
-    const size_t parts = (size_t)PARTS_A_WORKER * atomic_load(&pool->workers);
+    const size_t parts = (size_t)PARTS_A_WORKER * loop_workers(pool);
 
     return count > parts ? count / parts : 1;
 }

@@ -42,6 +42,9 @@ struct loop_span {
  * can, with *status and the sentence. */
 weft_pool *loop_pool(weft_pool *pool, const char *call, int *status);
 
+/* Threads that it will run in: of a serial pool the caller's. */
+unsigned loop_workers(const weft_pool *pool);
+
 /* For a loop whose result does not depend on it. */
 size_t loop_grain(const weft_pool *pool, size_t count);
 

@@ -113,8 +113,7 @@ weft_sort(weft_pool *pool, void *items, size_t count, const weft_sorting *how)
     struct sort sort = {.how = count < FEW && !how->compare ? &by_key : how,
                         .items = items,
                         .count = count,
-                        .parts =
-                            radix_parts(count, atomic_load(&pool->workers))};
+                        .parts = radix_parts(count, loop_workers(pool))};
 
     return sort_all(pool, &sort);
 }
