@@ -286,7 +286,6 @@ begin(weft_job *job)
     weft_job *around = self_get()->job;
     struct need need = {0};
 
-    job->number = atomic_fetch_add(&pool->numbered, 1) + 1;
     if (around && around->of == &pool_job_kind && pool_of(around) == pool)
         job->submitter = around->number;
     if (atomic_load(&pool->stopping))
@@ -295,8 +294,10 @@ begin(weft_job *job)
     const int status = intake_enter(&pool->in, job);
 
     job->entered = status == 0;
-    if (status == 0)
+    if (status == 0) {
+        job->number = ++pool->numbered;
         enlist(pool, job, &need);
+    }
     lock_give(&pool->in.lock);
     return status == 0 ? see_to(pool, job, &need) : status;
 }
@@ -316,6 +317,8 @@ find(struct thread_pool *pool, weft_job *job)
 
     if (!list_empty(&job->in_pool))
         return job->blocking ? NULL : job;
+    if (job->number == 0) /* it has not come yet, and so submitted nothing */
+        return NULL;
     list_foreach (at, &pool->ready) {
         weft_job *child = list_entry(at, weft_job, in_pool);
 

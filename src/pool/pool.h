@@ -40,14 +40,14 @@ struct thread_pool {
     int64_t pace;        /* ns a job takes, about */
     struct timer timer;  /* for jobs that nobody was woken for */
     bool looks;          /* it is set */
+    uint64_t numbered;   /* jobs */
 
     _Atomic unsigned extra; /* members in place of those that cannot help */
     atomic_bool stopping;   /* close has given up waiting; with the list of the
                                runtime's jobs: who adds one looks here, who
                                sets this looks there */
     atomic_bool resting;    /* who has nothing to do ends */
-    _Atomic uint64_t numbered; /* jobs */
-    _Atomic unsigned members;  /* threads that serve the pool; +1 by anybody */
+    _Atomic unsigned members; /* threads that serve the pool; +1 by anybody */
     _Atomic unsigned idle_count; /* of them, those in `idle`; under lock */
     _Atomic unsigned guests;
     _Atomic unsigned deck_count;

@@ -155,7 +155,7 @@ struct weft_job {
     _Atomic(const struct self *) teller; /* who calls it */
 
     /* A pool's, under its lock. */
-    uint64_t number;    /* in the pool, from 1 */
+    uint64_t number;    /* in the pool, from 1; 0 = it has not come there yet */
     uint64_t submitter; /* the number of the job that submitted it; 0 = none */
     unsigned retries;   /* left: after a worker's death */
     unsigned function;  /* its number in the pool */

@@ -310,6 +310,41 @@ START_TEST(who_holds_a_lock_and_waits_takes_no_stranger)
 
 END_TEST
 
+static int
+note_where(weft_call *call)
+{
+    (void)call;
+    atomic_store(&common->value, weft_self()->tid);
+    return 0;
+}
+
+static int
+tell_and_join_delayed(weft_call *call)
+{
+    atomic_store(&common->tid, weft_self()->tid);
+    gate_open(&common->begun);
+    gate_pass(&common->go);
+    return join_delayed(call);
+}
+
+/* The job is not in the pool yet, so nothing there belongs to it. */
+START_TEST(who_waits_for_a_late_job_takes_no_stranger)
+{
+    weft_pool *pool = open_pool(.workers = 1);
+    weft_job *job = submit(pool, .fn = tell_and_join_delayed, WEFT_ARG(pool));
+
+    gate_pass(&common->begun);
+    weft_job *stranger = submit(pool, .fn = note_where);
+
+    gate_open(&common->go);
+    expect_end(stranger, WEFT_OK);
+    ck_assert_int_ne(atomic_load(&common->value), atomic_load(&common->tid));
+    expect_end(job, WEFT_OK);
+    pool_drain(pool);
+}
+
+END_TEST
+
 /* --- blocking */
 
 static int
@@ -382,6 +417,10 @@ make(void)
     tcase_add_test(tcase, blocking_tasks_leave_the_workers_alone);
     if (!support_is_valgrind()) /* it has no more than 500 threads */
         tcase_add_test(tcase, more_may_block_than_there_are_threads);
+
+    tcase = support_case(suite, "late", 20);
+    tcase_add_checked_fixture(tcase, common_make, NULL);
+    tcase_add_test(tcase, who_waits_for_a_late_job_takes_no_stranger);
     return suite;
 }
 
