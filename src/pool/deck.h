@@ -41,6 +41,7 @@ struct deck {
     struct deck *victim; /* whose lane it runs now; NULL = nobody's */
     weft_lane *top;      /* the owner's: free lanes begin here, while it is in
                             the middle of a loop's part; NULL = nobody knows */
+    struct deck *outer;  /* that its thread works on around this; the owner's */
     struct list link;    /* idle or free; under the pool's lock */
     bool idle;           /* it is in the idle list; under the pool's lock */
     bool leave;          /* its thread is to end; under the pool's lock */

@@ -47,6 +47,43 @@ pool_give_deck(struct thread_pool *pool, struct deck *deck)
     lock_give(&pool->in.lock);
 }
 
+/* --- who works where */
+
+void
+pool_put_on(struct deck *deck)
+{
+    enum {
+        GUEST_ROOM = 256 << 10 /* on a stack of unknown size */
+    };
+
+    struct self *self = self_get();
+    struct deck *outer = self->deck;
+
+    deck->outer = outer;
+    deck->stack = outer ? outer->stack : __builtin_frame_address(0);
+    deck->room = outer ? outer->room : GUEST_ROOM;
+    self->deck = deck;
+}
+
+void
+pool_take_off(struct deck *deck)
+{
+    self_get()->deck = deck->outer;
+    pool_give_deck(deck->pool, deck);
+}
+
+struct deck *
+pool_deck_here(const struct thread_pool *pool)
+{
+    struct deck *deck = self_get()->deck;
+
+    while (deck && deck->pool != pool)
+        deck = deck->outer;
+    return deck;
+}
+
+/* --- who sleeps */
+
 void
 pool_not_idle(struct thread_pool *pool, struct deck *deck)
 {

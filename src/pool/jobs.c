@@ -91,11 +91,14 @@ void
 jobs_run(struct thread_pool *pool, weft_job *job)
 {
     struct self *self = self_get();
+    struct deck *const inner = self->deck;
 
+    self->deck = pool_deck_here(pool);
     if (job_is_canceled(job))
         job->outcome.status = WEFT_ECANCELED;
     else
         run(self->deck, job, self);
+    self->deck = inner;
     lock_take(&pool->in.lock);
     intake_done(&pool->in, job);
     note_pace(pool, job->outcome.wall);
@@ -143,8 +146,7 @@ run_blocking(weft_call *call)
     weft_job *job;
 
     record_retract(&self_get()->job->recorded);
-    self_get()->deck = deck;
-    deck->stack = __builtin_frame_address(0);
+    pool_put_on(deck);
     deck->room = pool->options.options.stack_size / 2;
     const bool prepared = jobs_prepare(pool);
 
@@ -153,8 +155,7 @@ run_blocking(weft_call *call)
             jobs_run(pool, job);
         else
             fail(pool, job, pool->in.refusal);
-    self_get()->deck = NULL;
-    pool_give_deck(pool, deck);
+    pool_take_off(deck);
     member_gone(pool);
     return 0;
 }
@@ -339,18 +340,12 @@ has_stack(const struct deck *deck)
 }
 
 static bool
-works_for(const struct thread_pool *pool, const struct deck *deck)
-{
-    return deck && deck->pool == pool;
-}
-
-static bool
 help(weft_job *job)
 {
-    struct deck *deck = self_get()->deck;
     struct thread_pool *pool = pool_of(job);
+    const struct deck *deck = pool_deck_here(pool);
 
-    if (!works_for(pool, deck) || job_has_ended(job) || !has_stack(deck))
+    if (!deck || job_has_ended(job) || !has_stack(deck))
         return false;
     lock_take(&pool->in.lock);
     weft_job *found = find(pool, job);
@@ -367,11 +362,11 @@ static int
 wait_for(weft_job *job, const struct wait_terms *terms)
 {
     struct thread_pool *pool = pool_of(job);
-    const struct deck *deck = self_get()->deck;
+    const struct deck *deck = pool_deck_here(pool);
 
     while (terms->until > os_now() && help(job) && !job_has_ended(job))
         ;
-    if (!works_for(pool, deck) || job_has_ended(job) || terms->until <= 0 ||
+    if (!deck || job_has_ended(job) || terms->until <= 0 ||
         (has_stack(deck) && !job->late))
         return wait_while(&job->ended, 0, terms);
     /* Its stack is full, or the job will come when it sleeps: another one helps

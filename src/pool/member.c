@@ -158,8 +158,7 @@ serve(weft_call *call)
     struct thread_pool *pool = deck->pool;
 
     record_retract(&self_get()->job->recorded);
-    self_get()->deck = deck;
-    deck->stack = __builtin_frame_address(0);
+    pool_put_on(deck);
     deck->room = pool->options.options.stack_size / 2;
     if (jobs_prepare(pool))
         do
@@ -168,8 +167,7 @@ serve(weft_call *call)
         while (rest(deck) || !leaves(pool));
     else
         atomic_fetch_sub(&pool->members, 1);
-    self_get()->deck = NULL;
-    pool_give_deck(pool, deck);
+    pool_take_off(deck);
     member_gone(pool);
     return 0;
 }

@@ -15,8 +15,7 @@
 #include <string.h>
 
 enum {
-    STACK = 8 << 20,       /* of a member: jobs run within each other there */
-    GUEST_ROOM = 256 << 10 /* on a stack of unknown size */
+    STACK = 8 << 20 /* of a member: jobs run within each other there */
 };
 
 /* --- opening */
@@ -211,7 +210,7 @@ pool_close(weft_pool *face, int64_t until)
 {
     struct thread_pool *pool = thread_pool(face);
 
-    if (pool_here() == face)
+    if (pool_deck_here(pool))
         return why_set(WEFT_EDEADLK,
                        "a worker of pool '%s' would wait for "
                        "its own end",
@@ -251,24 +250,20 @@ run_region(struct deck *deck, weft_fork_fn *fn, void *frame)
 static int
 enter_here(struct thread_pool *pool, weft_fork_fn *fn, void *frame)
 {
-    struct self *self = self_get();
-    struct deck *outer = self->deck;
-    const bool guest = !outer || outer->pool != pool;
-    struct deck *deck = self_is_shared(self) ? NULL : pool_take_deck(pool);
+    const bool guest = !pool_deck_here(pool);
+    struct deck *deck =
+        self_is_shared(self_get()) ? NULL : pool_take_deck(pool);
 
     if (!deck)
         return why_because(WEFT_ENOMEM, "weft_enter");
-    self->deck = deck;
-    deck->stack = outer ? outer->stack : __builtin_frame_address(0);
-    deck->room = outer ? outer->room : GUEST_ROOM;
+    pool_put_on(deck);
     if (guest)
         atomic_fetch_add(&pool->guests, 1);
     deck_ask(deck); /* the first fork looks for members */
     run_region(deck, fn, frame);
     if (guest && atomic_fetch_sub(&pool->guests, 1) > 1)
         pool_shared(deck); /* its place is free, for what others share */
-    self->deck = outer;
-    pool_give_deck(pool, deck);
+    pool_take_off(deck);
     return 0;
 }
 
@@ -317,7 +312,7 @@ pool_enter(weft_pool *face, weft_fork_fn *fn, void *frame, int64_t until)
 {
     struct thread_pool *pool = thread_pool(face);
 
-    if (pool_here() != face && pool->prepare.fn)
+    if (pool->prepare.fn && !pool_deck_here(pool))
         return enter_as_job(face, &(struct entry){pool, fn, frame}, until);
     return enter_here(pool, fn, frame);
 }

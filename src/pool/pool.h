@@ -93,6 +93,15 @@ weft_pool *pool_here(void);
 struct deck *pool_take_deck(struct thread_pool *pool);
 void pool_give_deck(struct thread_pool *pool, struct deck *deck);
 
+/* The calling thread works on a deck that it took, within what it does; and
+ * does so no longer, and gives it back. */
+void pool_put_on(struct deck *deck);
+void pool_take_off(struct deck *deck);
+
+/* The pool's deck that the calling thread works on, be it around what it does
+ * for another pool. NULL: it does not work for the pool. */
+struct deck *pool_deck_here(const struct thread_pool *pool);
+
 /* The owner of `deck` has shared lanes: wakes one who steals them. */
 void pool_shared(struct deck *deck);
 

@@ -11,8 +11,7 @@ static int
 begin(weft_job *job)
 {
     struct thread_pool *pool = pool_of(job);
-    struct self *self = self_get();
-    struct deck *outer = self->deck, *deck = pool_take_deck(pool);
+    struct deck *deck = pool_take_deck(pool);
 
     if (!deck)
         return why_because(WEFT_ENOMEM, "cannot run a task");
@@ -25,12 +24,11 @@ begin(weft_job *job)
         return status;
     }
     job->entered = true;
-    self->deck = deck; /* the pool is what the task calls NULL */
+    pool_put_on(deck); /* the pool is what the task calls NULL */
     job_keep(job);
     status = serial_kind.begin(job);
 
-    self->deck = outer;
-    pool_give_deck(pool, deck);
+    pool_take_off(deck);
     lock_take(&pool->in.lock);
     intake_leave(&pool->in);
     intake_account(&pool->in, job);

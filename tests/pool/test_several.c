@@ -144,6 +144,93 @@ START_TEST(pools_come_and_go)
 
 END_TEST
 
+static int
+submit_back(weft_call *call)
+{
+    const struct pair *pair = *(const struct pair *const *)call->arg;
+    weft_job *job = NULL;
+    int status = weft_submit(&job, pair->here, &(weft_task){.fn = do_nothing});
+
+    if (status == 0)
+        status = weft_result(job, NULL, 0, WEFT_FOREVER);
+    weft_release(job);
+    return status;
+}
+
+static int
+submit_back_from_loop(void *pair, size_t begin, size_t end)
+{
+    (void)begin;
+    (void)end;
+    return submit_back(&(weft_call){.arg = &pair});
+}
+
+static int
+go_through_loop(weft_call *call)
+{
+    struct pair *pair = *(struct pair *const *)call->arg;
+
+    return weft_for(pair->there, 1, 1, submit_back_from_loop, pair);
+}
+
+static int
+go_through_task(weft_call *call)
+{
+    const struct pair *pair = *(const struct pair *const *)call->arg;
+
+    return weft_submit(NULL, pair->there,
+                       &(weft_task){.fn = submit_back,
+                                    .arg = call->arg,
+                                    .arg_size = call->arg_size});
+}
+
+static int
+close_from_loop(void *pair_, size_t begin, size_t end)
+{
+    const struct pair *pair = pair_;
+
+    (void)begin;
+    (void)end;
+    return weft_pool_close(pair->here, WEFT_FOREVER);
+}
+
+static int
+close_through_loop(weft_call *call)
+{
+    struct pair *pair = *(struct pair *const *)call->arg;
+
+    return weft_for(pair->there, 1, 1, close_from_loop, pair);
+}
+
+static const struct {
+    weft_kind there;
+    weft_fn *fn;
+    int code;
+} through[] = {
+    {WEFT_THREAD, go_through_loop, 0},
+    {WEFT_SERIAL, go_through_loop, 0},
+    {WEFT_SERIAL, go_through_task, 0},
+    {WEFT_THREAD, close_through_loop, WEFT_EDEADLK},
+    {WEFT_SERIAL, close_through_loop, WEFT_EDEADLK},
+};
+
+START_TEST(a_worker_stays_one_within_another_pool)
+{
+    struct pair pair = {.here = open_pool(.workers = 1)};
+    struct pair *const it = &pair;
+
+    ck_assert_int_eq(weft_pool_open(&pair.there, through[_i].there, NULL), 0);
+    weft_job *job = submit(pair.here, .fn = through[_i].fn, WEFT_ARG(it));
+
+    must_join(job);
+    ck_assert_int_eq(outcome(job)->code, through[_i].code);
+    weft_release(job);
+    pool_drain(pair.there);
+    pool_drain(pair.here);
+}
+
+END_TEST
+
 /* --- in other processes */
 
 static void
@@ -303,6 +390,11 @@ make(void)
     tcase_add_test(tcase, threads_of_blocking_tasks_are_prepared);
     tcase_add_test(tcase, closing_a_serial_pool_waits_for_its_task);
     support_add_table(tcase, workers_of_any_kind_have_pools, others);
+
+    TCase *within = support_case(suite, "within each other", 15);
+
+    tcase_add_checked_fixture(within, common_make, NULL);
+    support_add_table(within, a_worker_stays_one_within_another_pool, through);
     /* ThreadSanitizer ends a fork of many threads that makes more;
      * AddressSanitizer may have copied its allocator's lock as it was held. */
     if (support_is_tsan() || support_is_asan())
