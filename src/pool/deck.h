@@ -43,6 +43,7 @@ struct deck {
                             the middle of a loop's part; NULL = nobody knows */
     struct deck *outer;  /* that its thread works on around this; the owner's */
     struct list link;    /* idle or free; under the pool's lock */
+    bool member;         /* its thread is a member; the owner's */
     bool idle;           /* it is in the idle list; under the pool's lock */
     bool leave;          /* its thread is to end; under the pool's lock */
     unsigned index;      /* in the pool's table */

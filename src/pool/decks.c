@@ -60,6 +60,7 @@ pool_put_on(struct deck *deck)
     struct deck *outer = self->deck;
 
     deck->outer = outer;
+    deck->member = false;
     deck->stack = outer ? outer->stack : __builtin_frame_address(0);
     deck->room = outer ? outer->room : GUEST_ROOM;
     self->deck = deck;

@@ -371,11 +371,11 @@ wait_for(weft_job *job, const struct wait_terms *terms)
         return wait_while(&job->ended, 0, terms);
     /* Its stack is full, or the job will come when it sleeps: another one helps
      * in its place. */
-    atomic_fetch_add(&pool->extra, 1);
-    (void)member_need(pool);
+    const bool left = member_leave_place(pool);
     const int status = wait_while(&job->ended, 0, terms);
 
-    atomic_fetch_sub(&pool->extra, 1);
+    if (left)
+        member_take_place(pool);
     return status;
 }
 

@@ -128,16 +128,24 @@ rest(struct deck *deck)
 /* --- the thread */
 
 /* One that was woken for work, or timed out, just when that came, leaves none
- * behind: the count and the list are under one lock. */
+ * behind: the count and the list are under one lock. Of those too many any may
+ * be the one that was woken, so it passes that on. */
 static bool
 leaves(struct thread_pool *pool)
 {
+    struct deck *next = NULL;
+
     lock_take(&pool->in.lock);
-    const bool stays = !list_empty(&pool->ready) && !is_surplus(pool);
+    const bool work = !list_empty(&pool->ready);
+    const bool stays = work && !is_surplus(pool);
 
     if (!stays)
         atomic_fetch_sub(&pool->members, 1);
+    if (!stays && work)
+        next = pool_take_idle(pool);
     lock_give(&pool->in.lock);
+    if (next)
+        deck_ring(next);
     return !stays;
 }
 
@@ -159,6 +167,7 @@ serve(weft_call *call)
 
     record_retract(&self_get()->job->recorded);
     pool_put_on(deck);
+    deck->member = true;
     deck->room = pool->options.options.stack_size / 2;
     if (jobs_prepare(pool))
         do
@@ -243,4 +252,42 @@ member_need(struct thread_pool *pool)
         pool_give_deck(pool, deck);
     /* Others do the work, if there are any. */
     return atomic_fetch_sub(&pool->members, 1) > 1 ? 0 : status;
+}
+
+/* --- one in the place of another */
+
+static bool
+serves(const struct thread_pool *pool)
+{
+    const struct deck *deck = self_get()->deck;
+
+    while (deck && !(deck->member && deck->pool == pool))
+        deck = deck->outer;
+    return deck;
+}
+
+/* Under the lock: one of those too many is just about to leave, or sees this.
+ */
+bool
+member_leave_place(struct thread_pool *pool)
+{
+    if (!serves(pool))
+        return false;
+    lock_take(&pool->in.lock);
+    atomic_fetch_add(&pool->extra, 1);
+    const bool none = atomic_load(&pool->idle_count) == 0;
+    struct deck *idle = list_empty(&pool->ready) ? NULL : pool_take_idle(pool);
+
+    lock_give(&pool->in.lock);
+    if (idle)
+        deck_ring(idle);
+    if (none)
+        (void)member_need(pool);
+    return true;
+}
+
+void
+member_take_place(struct thread_pool *pool)
+{
+    atomic_fetch_sub(&pool->extra, 1);
 }

@@ -42,7 +42,8 @@ struct thread_pool {
     bool looks;          /* it is set */
     uint64_t numbered;   /* jobs */
 
-    _Atomic unsigned extra; /* members in place of those that cannot help */
+    _Atomic unsigned extra; /* members in place of those that cannot help;
++1 under lock */
     atomic_bool stopping;   /* close has given up waiting; with the list of the
                                runtime's jobs: who adds one looks here, who
                                sets this looks there */
@@ -121,6 +122,11 @@ int member_need(struct thread_pool *pool);
 /* A thread of the pool that runs fn(deck) and calls member_gone last. */
 int member_thread(struct thread_pool *pool, weft_fn *fn, struct deck *deck);
 void member_gone(struct thread_pool *pool);
+
+/* Around a sleep in which the calling thread cannot help: another one takes its
+ * place. False: it has none, being no member. */
+bool member_leave_place(struct thread_pool *pool);
+void member_take_place(struct thread_pool *pool);
 
 /* Waits until the thread that called it has ended as a job, too. */
 void member_join(struct deck *deck);
