@@ -152,10 +152,49 @@ scope_ended(weft_scope *scope, weft_job *job)
     atomic_fetch_sub(&scope->ending, 1);
 }
 
-/* The first job, with a reference, that the caller can do something for: run
- * it, as a worker of a pool, or bring about its end while it spins. */
+/* The next job after `last`, with a reference, that the caller, a worker, may
+ * be able to run. NULL: there is none, or a job has ended since `seen`, and
+ * `last` may be one that is no longer in the list. */
 static weft_job *
-find(weft_scope *scope, bool to_help)
+find_waiting(weft_scope *scope, const weft_job *last, uint32_t seen)
+{
+    weft_job *found = NULL;
+
+    lock_take(&scope->lock);
+    const struct list *at = last ? &last->in_scope : &scope->running;
+
+    if (atomic_load(&scope->change.value) == seen)
+        while (!found && (at = at->next) != &scope->running) {
+            weft_job *job = list_entry(at, weft_job, in_scope);
+
+            if (job->of->help && !job->blocking && job_only_waits(job))
+                found = job_keep(job);
+        }
+    unlock(scope);
+    return found;
+}
+
+/* Runs one of the jobs, or something that one of them waits for. */
+static bool
+help(weft_scope *scope, uint32_t seen)
+{
+    weft_job *job = self_get()->deck ? find_waiting(scope, NULL, seen) : NULL;
+    bool helped = false;
+
+    while (job && !(helped = job->of->help(job))) {
+        weft_job *next = find_waiting(scope, job, seen);
+
+        job_drop(job);
+        job = next;
+    }
+    if (job)
+        job_drop(job);
+    return helped;
+}
+
+/* The first job, with a reference, whose end a waiter can bring about. */
+static weft_job *
+find_spinning(weft_scope *scope)
 {
     weft_job *found = NULL;
 
@@ -163,8 +202,7 @@ find(weft_scope *scope, bool to_help)
     list_foreach (at, &scope->running) {
         weft_job *job = list_entry(at, weft_job, in_scope);
 
-        if (to_help ? job->of->help && job_only_waits(job)
-                    : job->of->spin != NULL) {
+        if (job->of->spin) {
             found = job_keep(job);
             break;
         }
@@ -173,23 +211,10 @@ find(weft_scope *scope, bool to_help)
     return found;
 }
 
-static bool
-help(weft_scope *scope)
-{
-    weft_job *job = self_get()->deck ? find(scope, true) : NULL;
-
-    if (!job)
-        return false;
-    const bool helped = job->of->help(job);
-
-    job_drop(job);
-    return helped;
-}
-
 static int
 spin(weft_scope *scope, uint32_t seen, const struct wait_terms *terms)
 {
-    weft_job *job = atomic_load(&scope->spins) ? find(scope, false) : NULL;
+    weft_job *job = atomic_load(&scope->spins) ? find_spinning(scope) : NULL;
 
     if (!job)
         return 0;
@@ -207,7 +232,7 @@ wait_for_change(weft_scope *scope, uint32_t seen, int64_t until, bool stubborn)
                                      .kind = SLOT_WAIT_SCOPE,
                                      .object = scope};
 
-    if (until > os_now() && help(scope))
+    if (until > os_now() && help(scope, seen))
         return 0;
     const int status = spin(scope, seen, &terms);
 

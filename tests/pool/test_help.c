@@ -310,82 +310,6 @@ START_TEST(who_holds_a_lock_and_waits_takes_no_stranger)
 
 END_TEST
 
-static int
-note_where(weft_call *call)
-{
-    (void)call;
-    atomic_store(&common->value, weft_self()->tid);
-    return 0;
-}
-
-static int
-tell_and_join_delayed(weft_call *call)
-{
-    atomic_store(&common->tid, weft_self()->tid);
-    gate_open(&common->begun);
-    gate_pass(&common->go);
-    return join_delayed(call);
-}
-
-/* The job is not in the pool yet, so nothing there belongs to it. */
-START_TEST(who_waits_for_a_late_job_takes_no_stranger)
-{
-    weft_pool *pool = open_pool(.workers = 1);
-    weft_job *job = submit(pool, .fn = tell_and_join_delayed, WEFT_ARG(pool));
-
-    gate_pass(&common->begun);
-    weft_job *stranger = submit(pool, .fn = note_where);
-
-    gate_open(&common->go);
-    expect_end(stranger, WEFT_OK);
-    ck_assert_int_ne(atomic_load(&common->value), atomic_load(&common->tid));
-    expect_end(job, WEFT_OK);
-    pool_drain(pool);
-}
-
-END_TEST
-
-/* Joins what is too late until it is stopped, and then waits in its own way. */
-static int
-join_until_stopped(weft_call *call)
-{
-    weft_job *job = NULL;
-    int status = weft_submit(
-        &job, pool_of_call(call),
-        &(weft_task){.fn = do_nothing, .delay = 3600 * WEFT_SECOND});
-
-    if (status == 0)
-        status = weft_join(job, WEFT_FOREVER);
-    gate_open(&common->done);
-    gate_pass(&common->go);
-    (void)weft_stop(job);
-    weft_release(job);
-    return status == WEFT_ECANCELED ? 0 : status;
-}
-
-/* Three members sleep or wait where there may be two: whichever is woken for a
- * task, one of them runs it. */
-START_TEST(who_is_too_many_swallows_no_task)
-{
-    weft_pool *pool = open_pool(.workers = 2);
-    struct gate *const go = &common->go;
-    weft_job *busy = keep_busy(pool);
-    weft_job *waiter = submit(pool, .fn = join_until_stopped, WEFT_ARG(pool));
-
-    eventually(counts_of(pool).workers == 3);
-    let_go(busy);
-    atomic_store(&go->open, 0);
-    eventually(counts_of(pool).idle == 2);
-    ck_assert_int_eq(weft_stop(waiter), 0);
-    gate_pass(&common->done);
-    expect_end(submit(pool, .fn = do_nothing), WEFT_OK);
-    gate_open(go);
-    expect_end(waiter, WEFT_OK);
-    pool_drain(pool);
-}
-
-END_TEST
-
 /* --- blocking */
 
 static int
@@ -458,11 +382,6 @@ make(void)
     tcase_add_test(tcase, blocking_tasks_leave_the_workers_alone);
     if (!support_is_valgrind()) /* it has no more than 500 threads */
         tcase_add_test(tcase, more_may_block_than_there_are_threads);
-
-    tcase = support_case(suite, "late", 20);
-    tcase_add_checked_fixture(tcase, common_make, NULL);
-    tcase_add_test(tcase, who_waits_for_a_late_job_takes_no_stranger);
-    tcase_add_test(tcase, who_is_too_many_swallows_no_task);
     return suite;
 }
 
