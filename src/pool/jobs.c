@@ -3,6 +3,7 @@
 #include "base/why.h"
 #include "os/os.h"
 #include "pool/pool.h"
+#include "queue/lease.h"
 #include "worker/outcome.h"
 #include "worker/runtime.h"
 
@@ -70,6 +71,7 @@ run(struct deck *deck, weft_job *job, struct self *self)
     record_begin(&job->recorded, RECORD_POOLED, job->name);
     const int code = job->fn(&job->call.call);
 
+    lease_end(self);
     record_end(&job->recorded, code != 0);
     self->shield = shield;
     self->stop = stop.outer;

@@ -13,7 +13,8 @@ struct holder {
     struct holder *next;        /* in self->leases; under the lock in lease.c */
     struct self *self;          /* read-only, as the rest */
     const struct weft_job *job; /* NULL: a thread that weft did not start. A
-                                   serial job shares its thread's block */
+                                   serial job, and a pool's, shares its
+                                   thread's block */
     weft_queue *queue;
     struct list nodes; /* oldest first; under the queue's lock */
     unsigned count;    /* of nodes; under the queue's lock */

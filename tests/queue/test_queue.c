@@ -697,6 +697,33 @@ START_TEST(an_ended_getters_items_come_back_to_their_places)
 
 END_TEST
 
+/* The task is the getter, and not the pool's thread, which goes on. */
+START_TEST(an_ended_tasks_items_come_back)
+{
+    weft_pool *pool = NULL;
+    weft_job *job = NULL;
+
+    open_it(_i);
+    if (sort->leased) {
+        fill();
+        ck_assert_int_eq(weft_pool_open(&pool, WEFT_THREAD,
+                                        &(weft_pool_options){.workers = 1}),
+                         0);
+        for (int i = 0; i < 3; i++) {
+            ck_assert_int_eq(
+                weft_submit(&job, pool, &(weft_task){.fn = get_two_and_go}), 0);
+            expect_end(job, WEFT_OK);
+            ck_assert_uint_eq(weft_queue_size(queue), ROOM);
+        }
+        ck_assert_int_eq(weft_pool_close(pool, WEFT_FOREVER), 0);
+        for (int i = 0; i < ROOM; i++)
+            ck_assert_int_eq(get(), expected(i, ROOM));
+    }
+    weft_queue_close(queue);
+}
+
+END_TEST
+
 START_TEST(what_is_done_does_not_come_back)
 {
     open_it(_i);
@@ -942,6 +969,7 @@ main(void)
     support_add_table(tcase, it_can_be_waited_for_among_others, sorts);
     support_add_table(tcase, an_ended_getters_items_come_back_to_their_places,
                       sorts);
+    support_add_table(tcase, an_ended_tasks_items_come_back, sorts);
     support_add_table(tcase, what_is_done_does_not_come_back, sorts);
     support_add_table(tcase, a_serial_job_gives_back_only_its_own, sorts);
     support_add_table(tcase, a_foreign_threads_items_come_back, sorts);
