@@ -383,20 +383,35 @@ wait_for(weft_job *job, const struct wait_terms *terms)
 
 /* --- stopping */
 
-/* One that still waits never begins. In the service thread, and by close. */
-static void
-stop(weft_job *job)
+/* Whether it still waited: then it never begins, and is the caller's to end. */
+static bool
+take_out(struct thread_pool *pool, weft_job *job)
 {
-    struct thread_pool *pool = pool_of(job);
-
     lock_take(&pool->in.lock);
     const bool waits = !list_empty(&job->in_pool);
 
     if (waits)
         leave(pool, job);
     lock_give(&pool->in.lock);
-    if (waits)
-        fail(pool, job, "");
+    return waits;
+}
+
+/* In the service thread, and by close. */
+static void
+stop(weft_job *job)
+{
+    if (take_out(pool_of(job), job))
+        fail(pool_of(job), job, "");
+}
+
+bool
+jobs_withdraw(struct thread_pool *pool, weft_job *job)
+{
+    if (!take_out(pool, job))
+        return false;
+    job_ask(job, JOB_STOP_ASKED);
+    fail(pool, job, "");
+    return true;
 }
 
 static void

@@ -283,10 +283,10 @@ enter_there(weft_call *call)
 
 /* Where workers are prepared, only they will do. */
 static int
-enter_as_job(weft_pool *pool, struct entry *entry, int64_t until)
+enter_as_job(struct thread_pool *pool, struct entry *entry, int64_t until)
 {
     weft_job *job;
-    int status = weft_submit(&job, pool,
+    int status = weft_submit(&job, &pool->face,
                              &(weft_task){.fn = enter_there,
                                           .name = "weft_enter",
                                           .arg = entry,
@@ -295,6 +295,8 @@ enter_as_job(weft_pool *pool, struct entry *entry, int64_t until)
     if (status < 0)
         return status;
     status = weft_join(job, (weft_time){until});
+    if (status == WEFT_ETIMEDOUT && !jobs_withdraw(pool, job))
+        status = weft_join(job, WEFT_FOREVER); /* it began in time */
     if (status < 0) {
         (void)weft_stop(job); /* if it has begun it must come to its end */
         (void)job_wait(job, OS_NEVER, true);
@@ -313,7 +315,7 @@ pool_enter(weft_pool *face, weft_fork_fn *fn, void *frame, int64_t until)
     struct thread_pool *pool = thread_pool(face);
 
     if (pool->prepare.fn && !pool_deck_here(pool))
-        return enter_as_job(face, &(struct entry){pool, fn, frame}, until);
+        return enter_as_job(pool, &(struct entry){pool, fn, frame}, until);
     return enter_here(pool, fn, frame);
 }
 

@@ -143,6 +143,9 @@ weft_job *jobs_take(struct thread_pool *pool);
 /* Runs a job that was taken, in the calling thread, and ends it. */
 void jobs_run(struct thread_pool *pool, weft_job *job);
 
+/* Cancels a job if it still waits. False: it has begun, or is about to. */
+bool jobs_withdraw(struct thread_pool *pool, weft_job *job);
+
 /* In the service thread: wakes a member if jobs still wait. */
 void jobs_look(struct timer *timer);
 

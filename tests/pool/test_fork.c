@@ -275,6 +275,37 @@ START_TEST(entering_has_a_deadline)
 
 END_TEST
 
+struct beyond {
+    weft_time deadline;
+    int slept;
+};
+
+static void
+sleep_beyond(weft_lane *lane, void *frame)
+{
+    struct beyond *beyond = frame;
+
+    (void)lane;
+    beyond->slept =
+        weft_sleep(weft_at(beyond->deadline.ns + 20 * WEFT_MS)) == 0 ? 1 : -1;
+}
+
+START_TEST(what_began_by_the_deadline_is_not_stopped)
+{
+    const weft_task first = {.fn = do_nothing};
+    weft_pool *pool = open_pool(.workers = 1, .prepare = &first);
+
+    expect_end(submit(pool, .fn = do_nothing), WEFT_OK);
+    struct beyond beyond = {.deadline = weft_in(patient(100 * WEFT_MS))};
+
+    ck_assert_int_eq(weft_enter(pool, sleep_beyond, &beyond, beyond.deadline),
+                     0);
+    ck_assert_int_eq(beyond.slept, 1);
+    pool_drain(pool);
+}
+
+END_TEST
+
 /* --- a storm: trees of any shape, with pauses of any length */
 
 struct tree {
@@ -372,6 +403,7 @@ make(void)
     support_add_table(tcase, jobs_enter_and_forks_join_jobs, sizes);
     tcase_add_test(tcase, where_workers_are_prepared_only_they_fork);
     tcase_add_test(tcase, entering_has_a_deadline);
+    tcase_add_test(tcase, what_began_by_the_deadline_is_not_stopped);
     support_add_table(tcase, trees_of_any_shape_are_added_right, sizes);
     return suite;
 }
