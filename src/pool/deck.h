@@ -92,6 +92,15 @@ deck_has_shared(const struct deck *deck)
     return (uint32_t)shared < (uint32_t)(shared >> 32);
 }
 
+/* Whether its thread has room there for one more job. */
+static inline bool
+deck_has_stack(const struct deck *deck)
+{
+    const char *here = __builtin_frame_address(0);
+
+    return here > deck->stack || (size_t)(deck->stack - here) < deck->room;
+}
+
 /* Has the owner's next fork share what it has. */
 static inline void
 deck_ask(struct deck *deck)

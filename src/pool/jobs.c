@@ -5,6 +5,7 @@
 #include "pool/pool.h"
 #include "queue/lease.h"
 #include "worker/outcome.h"
+#include "worker/place.h"
 #include "worker/runtime.h"
 
 #include <weft/status.h>
@@ -334,20 +335,12 @@ find(struct thread_pool *pool, weft_job *job)
 }
 
 static bool
-has_stack(const struct deck *deck)
-{
-    const char *here = __builtin_frame_address(0);
-
-    return here > deck->stack || (size_t)(deck->stack - here) < deck->room;
-}
-
-static bool
 help(weft_job *job)
 {
     struct thread_pool *pool = pool_of(job);
     const struct deck *deck = pool_deck_here(pool);
 
-    if (!deck || job_has_ended(job) || !has_stack(deck))
+    if (!deck || job_has_ended(job) || !deck_has_stack(deck))
         return false;
     lock_take(&pool->in.lock);
     weft_job *found = find(pool, job);
@@ -363,21 +356,16 @@ help(weft_job *job)
 static int
 wait_for(weft_job *job, const struct wait_terms *terms)
 {
-    struct thread_pool *pool = pool_of(job);
-    const struct deck *deck = pool_deck_here(pool);
-
     while (terms->until > os_now() && help(job) && !job_has_ended(job))
         ;
-    if (!deck || job_has_ended(job) || terms->until <= 0 ||
-        (has_stack(deck) && !job->late))
+    /* If its stack is full, or the job will come when it sleeps, another one
+     * helps in its place. */
+    if (!pool_deck_here(pool_of(job)) || job_has_ended(job) ||
+        terms->until <= 0 || !place_leave(job->late))
         return wait_while(&job->ended, 0, terms);
-    /* Its stack is full, or the job will come when it sleeps: another one helps
-     * in its place. */
-    const bool left = member_leave_place(pool);
     const int status = wait_while(&job->ended, 0, terms);
 
-    if (left)
-        member_take_place(pool);
+    place_take();
     return status;
 }
 

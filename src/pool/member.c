@@ -2,7 +2,7 @@
 #include "base/why.h"
 #include "os/os.h"
 #include "pool/pool.h"
-#include "worker/outcome.h"
+#include "worker/place.h"
 
 #include <weft/status.h>
 
@@ -256,23 +256,22 @@ member_need(struct thread_pool *pool)
 
 /* --- one in the place of another */
 
-static bool
-serves(const struct thread_pool *pool)
+/* The pool that the calling thread is a member of; NULL = none. */
+static struct thread_pool *
+pool_of_member(void)
 {
     const struct deck *deck = self_get()->deck;
 
-    while (deck && !(deck->member && deck->pool == pool))
+    while (deck && !deck->member)
         deck = deck->outer;
-    return deck;
+    return deck ? deck->pool : NULL;
 }
 
 /* Under the lock: one of those too many is just about to leave, or sees this.
  */
-bool
-member_leave_place(struct thread_pool *pool)
+static void
+replace_one(struct thread_pool *pool)
 {
-    if (!serves(pool))
-        return false;
     lock_take(&pool->in.lock);
     atomic_fetch_add(&pool->extra, 1);
     const bool none = atomic_load(&pool->idle_count) == 0;
@@ -283,11 +282,28 @@ member_leave_place(struct thread_pool *pool)
         deck_ring(idle);
     if (none)
         (void)member_need(pool);
-    return true;
 }
 
-void
-member_take_place(struct thread_pool *pool)
+static bool
+leave_place(bool late)
 {
-    atomic_fetch_sub(&pool->extra, 1);
+    struct thread_pool *pool =
+        late || !deck_has_stack(self_get()->deck) ? pool_of_member() : NULL;
+
+    if (pool)
+        replace_one(pool);
+    return pool;
+}
+
+static void
+take_place(void)
+{
+    atomic_fetch_sub(&pool_of_member()->extra, 1);
+}
+
+__attribute__((constructor)) static void
+set_hooks(void)
+{
+    place_leaving = leave_place;
+    place_taking = take_place;
 }

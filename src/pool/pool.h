@@ -123,11 +123,6 @@ int member_need(struct thread_pool *pool);
 int member_thread(struct thread_pool *pool, weft_fn *fn, struct deck *deck);
 void member_gone(struct thread_pool *pool);
 
-/* Around a sleep in which the calling thread cannot help: another one takes its
- * place. False: it has none, being no member. */
-bool member_leave_place(struct thread_pool *pool);
-void member_take_place(struct thread_pool *pool);
-
 /* Waits until the thread that called it has ended as a job, too. */
 void member_join(struct deck *deck);
 

@@ -11,6 +11,7 @@
 
 #include "base/why.h"
 #include "os/os.h"
+#include "worker/place.h"
 #include "worker/runtime.h"
 
 #include <weft/status.h>
@@ -31,6 +32,7 @@ struct weft_scope {
     atomic_bool ask; /* the running ones have yet to be asked to stop */
     bool keep_going;
     bool labelled;
+    atomic_bool late;  /* it has had jobs that come late to a pool */
     atomic_bool spins; /* it has had jobs whose end a waiter can bring about */
 };
 
@@ -93,6 +95,8 @@ scope_add(weft_scope *scope, weft_job *job)
         scope->count++;
         if (job->of->spin)
             atomic_store(&scope->spins, true);
+        if (place_is_late(job))
+            atomic_store(&scope->late, true);
     }
     unlock(scope);
     return status < 0
@@ -234,9 +238,16 @@ wait_for_change(weft_scope *scope, uint32_t seen, int64_t until, bool stubborn)
 
     if (until > os_now() && help(scope, seen))
         return 0;
-    const int status = spin(scope, seen, &terms);
+    int status = spin(scope, seen, &terms);
 
-    return status < 0 ? status : wait_while(&scope->change, seen, &terms);
+    if (status < 0 || atomic_load(&scope->change.value) != seen || until <= 0)
+        return status < 0 ? status : wait_while(&scope->change, seen, &terms);
+    const bool left = place_leave(atomic_load(&scope->late));
+
+    status = wait_while(&scope->change, seen, &terms);
+    if (left)
+        place_take();
+    return status;
 }
 
 static void

@@ -5,6 +5,7 @@
 #include "sync/event.h"
 #include "wait/any.h"
 #include "worker/job.h"
+#include "worker/place.h"
 
 #include <weft/status.h>
 #include <weft/wait.h>
@@ -98,19 +99,49 @@ translate(const weft_source *from, struct any_source *to, size_t count)
     return 0;
 }
 
-/* A worker of a pool runs what it would wait for, if that only waits to be run.
- */
-static void
+/* Runs what it would wait for, if that only waits to be run. */
+static bool
 help(const weft_source *sources, size_t count)
 {
-    if (!self_get()->deck)
-        return;
     for (size_t i = 0; i < count; i++) {
         weft_job *job = sources[i].job;
 
         if (job && job->of->help && job_only_waits(job) && job->of->help(job))
-            return;
+            return true;
     }
+    return false;
+}
+
+static bool
+has_late(const weft_source *sources, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sources[i].job && place_is_late(sources[i].job))
+            return true;
+    return false;
+}
+
+/* In a worker of a pool. */
+static int
+wait_helping(const weft_source *sources, struct any_source *all, size_t count,
+             size_t from, const struct wait_terms *terms)
+{
+    const struct wait_terms now = {.until = 0};
+
+    while (terms->until > os_now()) {
+        const int status = any_wait(all, count, from, &now);
+
+        if (status != WEFT_ETIMEDOUT)
+            return status;
+        if (!help(sources, count))
+            break;
+    }
+    const bool left = terms->until > 0 && place_leave(has_late(sources, count));
+    const int status = any_wait(all, count, from, terms);
+
+    if (left)
+        place_take();
+    return status;
 }
 
 int
@@ -133,11 +164,10 @@ weft_wait_any(const weft_source *sources, size_t count, size_t from,
                                      .object = (const void *)(uintptr_t)count};
     int status = translate(sources, all, count);
 
-    if (status == 0) {
-        if (deadline.ns > os_now())
-            help(sources, count);
-        status = any_wait(all, count, from, &terms);
-    }
+    if (status == 0)
+        status = self_get()->deck
+                     ? wait_helping(sources, all, count, from, &terms)
+                     : any_wait(all, count, from, &terms);
     if (status == WEFT_ETIMEDOUT)
         why_set(status, "none of %zu sources was ready by the deadline", count);
     else if (status == WEFT_ECANCELED)

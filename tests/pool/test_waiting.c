@@ -69,6 +69,99 @@ START_TEST(what_it_cannot_run_hides_nothing)
 
 END_TEST
 
+struct depth {
+    weft_pool *pool;
+    int left;
+    bool any;
+};
+
+static int descend(weft_call *call);
+
+static int
+descend_in_scope(const weft_task *next, weft_pool *pool)
+{
+    weft_scope *scope = NULL;
+    weft_task task = *next;
+    int status = weft_scope_open(&scope, NULL);
+
+    task.scope = scope;
+    if (status == 0)
+        status = weft_submit(NULL, pool, &task);
+    const int closed = weft_scope_close(scope, WEFT_FOREVER);
+
+    return status < 0 ? status : closed;
+}
+
+static int
+descend_by_any(const weft_task *next, weft_pool *pool)
+{
+    weft_source source = {0};
+    int status = weft_submit(&source.job, pool, next);
+
+    if (status == 0)
+        status = weft_wait_any(&source, 1, 0, WEFT_FOREVER);
+    weft_release(source.job);
+    return status;
+}
+
+static int
+descend(weft_call *call)
+{
+    struct depth depth = *(const struct depth *)call->arg;
+
+    if (depth.left-- == 0)
+        return 0;
+    const weft_task next = {.fn = descend, WEFT_ARG(depth)};
+
+    return depth.any ? descend_by_any(&next, depth.pool)
+                     : descend_in_scope(&next, depth.pool);
+}
+
+/* Deeper than a stack: another worker goes on in the place of the one. */
+START_TEST(a_full_stack_is_no_end)
+{
+    weft_pool *pool =
+        open_pool(.workers = 1, .worker = {.stack_size = 2 << 20});
+
+    expect_end(submit(pool, .fn = descend,
+                      WEFT_ARG((struct depth){pool, 10000, _i != 0})),
+               WEFT_OK);
+    pool_drain(pool);
+}
+
+END_TEST
+
+/* --- for the first of several */
+
+static int
+wait_for_what_is_ready(weft_call *call)
+{
+    weft_event event = {0};
+    weft_source sources[] = {{.event = &event}, {.job = NULL}};
+    int status = weft_submit(&sources[1].job, pool_of_call(call),
+                             &(weft_task){.fn = wait_for_go});
+
+    weft_event_set(&event);
+    if (status == 0)
+        status = weft_wait_any(sources, 2, 0, WEFT_FOREVER);
+    gate_open(&common->go);
+    if (status == 0)
+        status = weft_result(sources[1].job, NULL, 0, WEFT_FOREVER);
+    weft_release(sources[1].job);
+    return status;
+}
+
+START_TEST(what_is_ready_needs_no_help)
+{
+    weft_pool *pool = open_pool(.workers = 1);
+
+    expect_end(submit(pool, .fn = wait_for_what_is_ready, WEFT_ARG(pool)),
+               WEFT_OK);
+    pool_drain(pool);
+}
+
+END_TEST
+
 /* --- for a job that is not there yet */
 
 static int
@@ -101,6 +194,48 @@ START_TEST(who_waits_for_a_late_job_takes_no_stranger)
     expect_end(stranger, WEFT_OK);
     ck_assert_int_ne(atomic_load(&common->value), atomic_load(&common->tid));
     expect_end(job, WEFT_OK);
+    pool_drain(pool);
+}
+
+END_TEST
+
+static int
+close_late_scope(weft_call *call)
+{
+    weft_scope *scope = NULL;
+    int status = weft_scope_open(&scope, NULL);
+
+    if (status == 0)
+        status = weft_submit(NULL, pool_of_call(call),
+                             &(weft_task){.fn = do_nothing,
+                                          .scope = scope,
+                                          .delay = 5 * WEFT_MS});
+    const int closed = weft_scope_close(scope, WEFT_FOREVER);
+
+    return status < 0 ? status : closed;
+}
+
+static int
+wait_for_any_late(weft_call *call)
+{
+    weft_source source = {0};
+    int status =
+        weft_submit(&source.job, pool_of_call(call),
+                    &(weft_task){.fn = do_nothing, .delay = 5 * WEFT_MS});
+
+    if (status == 0)
+        status = weft_wait_any(&source, 1, 0, WEFT_FOREVER);
+    weft_release(source.job);
+    return status;
+}
+
+static weft_fn *const late_ways[] = {close_late_scope, wait_for_any_late};
+
+START_TEST(one_worker_can_wait_for_what_comes_late)
+{
+    weft_pool *pool = open_pool(.workers = 1);
+
+    expect_end(submit(pool, .fn = late_ways[_i], WEFT_ARG(pool)), WEFT_OK);
     pool_drain(pool);
 }
 
@@ -149,6 +284,10 @@ make(void)
     tcase_add_checked_fixture(tcase, common_make, NULL);
     tcase_add_test(tcase, what_it_cannot_run_hides_nothing);
     tcase_add_test(tcase, who_waits_for_a_late_job_takes_no_stranger);
+    tcase_add_loop_test(tcase, a_full_stack_is_no_end, 0, 2);
+    tcase_add_test(tcase, what_is_ready_needs_no_help);
+    support_add_table(tcase, one_worker_can_wait_for_what_comes_late,
+                      late_ways);
     tcase_add_test(tcase, who_is_too_many_swallows_no_task);
     return suite;
 }
