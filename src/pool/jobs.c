@@ -57,9 +57,12 @@ end(struct thread_pool *pool, weft_job *job)
 static void
 run(struct deck *deck, weft_job *job, struct self *self)
 {
-    struct stop stop = {
-        .asked = &job->stop.asked, .cell = &job->stop, .outer = self->stop};
+    struct stop *const outer = self->stop;
     const unsigned shield = self->shield;
+    /* The shield of who waits keeps off its own stops, and no others. */
+    struct stop stop = {.asked = &job->stop.asked,
+                        .cell = &job->stop,
+                        .outer = shield ? NULL : outer};
 
     job_begun(job, os_now());
     const int64_t cpu = meter_begin(&deck->meter, job->begun);
@@ -67,6 +70,7 @@ run(struct deck *deck, weft_job *job, struct self *self)
     job->outer = self->job;
     self->job = job;
     self->stop = &stop;
+    self->shield = 0;
     atomic_store_explicit(&job->tid, self->record.tid, memory_order_relaxed);
     atomic_store_explicit(&job->slot, self->record.id, memory_order_relaxed);
     record_begin(&job->recorded, RECORD_POOLED, job->name);
@@ -75,7 +79,7 @@ run(struct deck *deck, weft_job *job, struct self *self)
     lease_end(self);
     record_end(&job->recorded, code != 0);
     self->shield = shield;
-    self->stop = stop.outer;
+    self->stop = outer;
     self->job = job->outer;
     job->outer = NULL;
     job_returned(job, code);

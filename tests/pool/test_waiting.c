@@ -131,6 +131,43 @@ START_TEST(a_full_stack_is_no_end)
 
 END_TEST
 
+/* --- behind a shield */
+
+/* The worker's own stop must not end the task that it runs meanwhile; nor its
+ * shield keep off that one's. */
+static int
+join_shielded(weft_call *call)
+{
+    weft_job *job = NULL;
+
+    weft_shield(true);
+    int status = weft_submit(
+        &job, pool_of_call(call),
+        &(weft_task){.fn = sleep_for_ever, .timeout = 20 * WEFT_MS});
+
+    if (status == 0)
+        status = weft_join(job, WEFT_FOREVER);
+    const int how = status == 0 ? weft_outcome_of(job)->status : 0;
+
+    weft_release(job);
+    return status < 0 ? status : how == WEFT_ETIMEDOUT ? 0 : 1;
+}
+
+START_TEST(a_shield_is_not_for_what_it_runs_meanwhile)
+{
+    weft_pool *pool = open_pool(.workers = 1);
+    weft_job *job = submit(pool, .fn = join_shielded, WEFT_ARG(pool));
+
+    if (_i == 1) {
+        gate_pass(&common->begun);
+        ck_assert_int_eq(weft_stop(job), 0);
+    }
+    expect_end(job, WEFT_OK);
+    pool_drain(pool);
+}
+
+END_TEST
+
 /* --- for the first of several */
 
 static int
@@ -285,6 +322,8 @@ make(void)
     tcase_add_test(tcase, what_it_cannot_run_hides_nothing);
     tcase_add_test(tcase, who_waits_for_a_late_job_takes_no_stranger);
     tcase_add_loop_test(tcase, a_full_stack_is_no_end, 0, 2);
+    tcase_add_loop_test(tcase, a_shield_is_not_for_what_it_runs_meanwhile, 0,
+                        2);
     tcase_add_test(tcase, what_is_ready_needs_no_help);
     support_add_table(tcase, one_worker_can_wait_for_what_comes_late,
                       late_ways);
