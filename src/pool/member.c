@@ -111,7 +111,7 @@ rest(struct deck *deck)
 {
     struct thread_pool *pool = deck->pool;
     const struct wait_terms terms = {
-        .until = pool->idle_time ? os_now() + pool->idle_time : OS_NEVER,
+        .until = pool->idle_time ? weft_in(pool->idle_time).ns : OS_NEVER,
         .stubborn = true,
         .kind = SLOT_WAIT_WORK};
     uint32_t seen;

@@ -1,6 +1,8 @@
 /* What a worker of a pool does while it waits, and who works in its place. */
 #include "support/pool_support.h"
 
+#include <string.h>
+
 static weft_pool *
 pool_of_call(const weft_call *call)
 {
@@ -312,6 +314,29 @@ START_TEST(who_is_too_many_swallows_no_task)
 
 END_TEST
 
+/* --- for work */
+
+static int
+note_name(weft_call *call)
+{
+    (void)call;
+    return strcmp(weft_self()->name, "lazy-0") == 0 ? 0 : 1;
+}
+
+START_TEST(the_longest_idle_time_does_not_end)
+{
+    weft_pool *pool =
+        open_pool(.workers = 1, .name = "lazy", .idle = INT64_MAX);
+
+    for (unsigned i = 0; i < scaled(200); i++) {
+        expect_end(submit(pool, .fn = note_name), WEFT_OK);
+        eventually(counts_of(pool).idle == 1 || counts_of(pool).workers == 0);
+    }
+    pool_drain(pool);
+}
+
+END_TEST
+
 static Suite *
 make(void)
 {
@@ -328,6 +353,7 @@ make(void)
     support_add_table(tcase, one_worker_can_wait_for_what_comes_late,
                       late_ways);
     tcase_add_test(tcase, who_is_too_many_swallows_no_task);
+    tcase_add_test(tcase, the_longest_idle_time_does_not_end);
     return suite;
 }
 
