@@ -39,7 +39,7 @@ struct intake {
     size_t waiting;   /* jobs that were let in and have not begun */
     size_t running, ending;
     uint64_t succeeded, failed, died;
-    unsigned callers; /* that wait for room, or make a worker */
+    unsigned callers; /* that wait for room, or wake or make a worker */
     bool closing;
     char refusal[TEXT_MESSAGE]; /* read-only once `refuses` is set */
 

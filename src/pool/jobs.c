@@ -192,6 +192,14 @@ struct need {
     bool member, thread; /* one more */
 };
 
+/* Under the lock: nothing of the pool is touched after it is given back. */
+static void
+call_over(struct thread_pool *pool)
+{
+    pool->in.callers--;
+    intake_tell_gone(&pool->in);
+}
+
 /* What those that are awake will have done before a sleeping member is awake
  * need not wake it. */
 static bool
@@ -229,9 +237,14 @@ jobs_look(struct timer *timer)
         pool->pace = 0;
         look_again(pool);
     }
+    pool->in.callers += need;
     lock_give(&pool->in.lock);
-    if (need)
-        (void)member_need(pool);
+    if (!need)
+        return;
+    (void)member_need(pool);
+    lock_take(&pool->in.lock);
+    call_over(pool);
+    lock_give(&pool->in.lock);
 }
 
 /* Under the lock: who fails to prepare refuses what is in the list, and then
@@ -255,21 +268,19 @@ enlist(struct thread_pool *pool, weft_job *job, struct need *need)
         !need->idle && atomic_load(&pool->members) < pool_workers(pool);
 }
 
-/* Whether it was still there to be taken back. */
-static bool
-take_back(struct thread_pool *pool, weft_job *job)
+/* Under the lock: it is the submitter's again, unless somebody has it. */
+static int
+take_back(struct thread_pool *pool, weft_job *job, int status)
 {
-    lock_take(&pool->in.lock);
-    const bool waits = !list_empty(&job->in_pool);
-
-    if (waits) {
-        list_remove(&job->in_pool);
-        intake_undo(&pool->in, job);
-    }
-    lock_give(&pool->in.lock);
-    return waits;
+    if (status == 0 || list_empty(&job->in_pool))
+        return 0;
+    list_remove(&job->in_pool);
+    intake_undo(&pool->in, job);
+    job->entered = false;
+    return status;
 }
 
+/* By a caller of the pool, for whom close waits: all jobs may end meanwhile. */
 static int
 see_to(struct thread_pool *pool, weft_job *job, const struct need *need)
 {
@@ -281,9 +292,10 @@ see_to(struct thread_pool *pool, weft_job *job, const struct need *need)
         status = member_need(pool);
     if (need->thread)
         status = start_blocking(pool);
-    if (status == 0 || !take_back(pool, job))
-        return 0;
-    job->entered = false;
+    lock_take(&pool->in.lock);
+    status = take_back(pool, job, status);
+    call_over(pool);
+    lock_give(&pool->in.lock);
     return status;
 }
 
@@ -306,8 +318,11 @@ begin(weft_job *job)
         job->number = ++pool->numbered;
         enlist(pool, job, &need);
     }
+    const bool needs = need.idle || need.member || need.thread;
+
+    pool->in.callers += needs;
     lock_give(&pool->in.lock);
-    return status == 0 ? see_to(pool, job, &need) : status;
+    return needs ? see_to(pool, job, &need) : status;
 }
 
 static void
