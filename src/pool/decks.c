@@ -115,7 +115,7 @@ wake_one(struct thread_pool *pool)
     if (idle)
         deck_ring(idle);
     else
-        (void)member_need(pool); /* without one more the work is done too */
+        member_need(pool); /* without one more the work is done too */
 }
 
 static bool

@@ -125,6 +125,44 @@ fail(struct thread_pool *pool, weft_job *job, const char *why)
     end(pool, job);
 }
 
+/* Under the lock. */
+static bool
+is_hopeless(const struct thread_pool *pool)
+{
+    return atomic_load(&pool->members) == 0 ||
+           atomic_load(&pool->in.refuses) < 0;
+}
+
+/* Those that wait for a member, if none will take them. */
+static void
+fail_all(struct thread_pool *pool, const char *why)
+{
+    for (;;) {
+        weft_job *job = NULL;
+
+        lock_take(&pool->in.lock);
+        if (!list_empty(&pool->ready) && is_hopeless(pool)) {
+            job = list_entry(pool->ready.next, weft_job, in_pool);
+            leave(pool, job);
+        }
+        lock_give(&pool->in.lock);
+        if (!job)
+            return;
+        fail(pool, job, why);
+    }
+}
+
+void
+jobs_give_up(struct thread_pool *pool)
+{
+    char why[TEXT_MESSAGE];
+    struct text text = text_over(why, sizeof why);
+
+    text_add(&text, "%s", weft_why());
+    fail_all(pool, why);
+    (void)why_set(WEFT_ENOMEM, "%s", why); /* after all that was told of it */
+}
+
 /* --- those that block */
 
 static weft_job *
@@ -192,12 +230,14 @@ struct need {
     bool member, thread; /* one more */
 };
 
-/* Under the lock: nothing of the pool is touched after it is given back. */
+/* Nothing of the pool is touched after this: close has waited for it. */
 static void
-call_over(struct thread_pool *pool)
+end_call(struct thread_pool *pool)
 {
+    lock_take(&pool->in.lock);
     pool->in.callers--;
     intake_tell_gone(&pool->in);
+    lock_give(&pool->in.lock);
 }
 
 /* What those that are awake will have done before a sleeping member is awake
@@ -241,10 +281,8 @@ jobs_look(struct timer *timer)
     lock_give(&pool->in.lock);
     if (!need)
         return;
-    (void)member_need(pool);
-    lock_take(&pool->in.lock);
-    call_over(pool);
-    lock_give(&pool->in.lock);
+    member_need(pool);
+    end_call(pool);
 }
 
 /* Under the lock: who fails to prepare refuses what is in the list, and then
@@ -268,19 +306,22 @@ enlist(struct thread_pool *pool, weft_job *job, struct need *need)
         !need->idle && atomic_load(&pool->members) < pool_workers(pool);
 }
 
-/* Under the lock: it is the submitter's again, unless somebody has it. */
-static int
-take_back(struct thread_pool *pool, weft_job *job, int status)
+/* Whether it was still there to be taken back. */
+static bool
+take_back(struct thread_pool *pool, weft_job *job)
 {
-    if (status == 0 || list_empty(&job->in_pool))
-        return 0;
-    list_remove(&job->in_pool);
-    intake_undo(&pool->in, job);
-    job->entered = false;
-    return status;
+    lock_take(&pool->in.lock);
+    const bool waits = !list_empty(&job->in_pool);
+
+    if (waits) {
+        list_remove(&job->in_pool);
+        intake_undo(&pool->in, job);
+        job->entered = false;
+    }
+    lock_give(&pool->in.lock);
+    return waits;
 }
 
-/* By a caller of the pool, for whom close waits: all jobs may end meanwhile. */
 static int
 see_to(struct thread_pool *pool, weft_job *job, const struct need *need)
 {
@@ -289,14 +330,16 @@ see_to(struct thread_pool *pool, weft_job *job, const struct need *need)
     if (need->idle)
         deck_ring(need->idle);
     if (need->member)
-        status = member_need(pool);
+        status = member_try(pool);
     if (need->thread)
         status = start_blocking(pool);
-    lock_take(&pool->in.lock);
-    status = take_back(pool, job, status);
-    call_over(pool);
-    lock_give(&pool->in.lock);
-    return status;
+    if (status == 0)
+        return 0;
+    const bool back = take_back(pool, job);
+
+    if (need->member)
+        jobs_give_up(pool); /* what others submitted meanwhile */
+    return back ? status : 0;
 }
 
 static int
@@ -311,7 +354,7 @@ begin(weft_job *job)
     if (atomic_load(&pool->stopping))
         job_ask(job, JOB_STOP_ASKED);
     lock_take(&pool->in.lock);
-    const int status = intake_enter(&pool->in, job);
+    int status = intake_enter(&pool->in, job);
 
     job->entered = status == 0;
     if (status == 0) {
@@ -322,7 +365,11 @@ begin(weft_job *job)
 
     pool->in.callers += needs;
     lock_give(&pool->in.lock);
-    return needs ? see_to(pool, job, &need) : status;
+    if (!needs)
+        return status;
+    status = see_to(pool, job, &need);
+    end_call(pool);
+    return status;
 }
 
 static void
@@ -437,23 +484,6 @@ jobs_stop(struct thread_pool *pool)
 
 /* --- preparing */
 
-static void
-refuse_all(struct thread_pool *pool)
-{
-    for (;;) {
-        lock_take(&pool->in.lock);
-        struct list *at = list_empty(&pool->ready) ? NULL : pool->ready.next;
-        weft_job *job = at ? list_entry(at, weft_job, in_pool) : NULL;
-
-        if (job)
-            leave(pool, job);
-        lock_give(&pool->in.lock);
-        if (!job)
-            return;
-        fail(pool, job, pool->in.refusal);
-    }
-}
-
 bool
 jobs_prepare(struct thread_pool *pool)
 {
@@ -470,7 +500,7 @@ jobs_prepare(struct thread_pool *pool)
         intake_refuse(&pool->in, "the preparation of a worker failed",
                       weft_why());
         lock_give(&pool->in.lock);
-        refuse_all(pool);
+        fail_all(pool, pool->in.refusal);
     }
     weft_release(job);
     return status == 0;

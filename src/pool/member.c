@@ -236,8 +236,19 @@ count_in(struct thread_pool *pool)
     return true;
 }
 
+/* Under the lock: of several that fail at once the last one knows. */
+static bool
+count_out(struct thread_pool *pool)
+{
+    lock_take(&pool->in.lock);
+    const bool none = atomic_fetch_sub(&pool->members, 1) == 1;
+
+    lock_give(&pool->in.lock);
+    return none;
+}
+
 int
-member_need(struct thread_pool *pool)
+member_try(struct thread_pool *pool)
 {
     atomic_store(&pool->resting, false);
     if (!count_in(pool))
@@ -251,7 +262,14 @@ member_need(struct thread_pool *pool)
     if (deck)
         pool_give_deck(pool, deck);
     /* Others do the work, if there are any. */
-    return atomic_fetch_sub(&pool->members, 1) > 1 ? 0 : status;
+    return count_out(pool) ? status : 0;
+}
+
+void
+member_need(struct thread_pool *pool)
+{
+    if (member_try(pool) < 0)
+        jobs_give_up(pool);
 }
 
 /* --- one in the place of another */
@@ -281,7 +299,7 @@ replace_one(struct thread_pool *pool)
     if (idle)
         deck_ring(idle);
     if (none)
-        (void)member_need(pool);
+        member_need(pool);
 }
 
 static bool

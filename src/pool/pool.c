@@ -149,7 +149,7 @@ resize(weft_pool *face, unsigned workers)
         return why_set(WEFT_ECLOSED, "pool '%s' is being closed",
                        pool->in.name);
     for (; work > 0 && atomic_load(&pool->members) < workers; work--)
-        (void)member_need(pool);
+        member_need(pool);
     return 0;
 }
 

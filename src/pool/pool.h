@@ -116,8 +116,10 @@ void pool_not_idle(struct thread_pool *pool, struct deck *deck);
 
 /* --- member.c: threads */
 
-/* Makes a member if there may be one more. Error: there is none at all. */
-int member_need(struct thread_pool *pool);
+/* Makes a member if there may be one more. Error: there is none at all. The
+ * second then gives up the jobs that wait. */
+int member_try(struct thread_pool *pool);
+void member_need(struct thread_pool *pool);
 
 /* A thread of the pool that runs fn(deck) and calls member_gone last. */
 int member_thread(struct thread_pool *pool, weft_fn *fn, struct deck *deck);
@@ -140,6 +142,10 @@ void jobs_run(struct thread_pool *pool, weft_job *job);
 
 /* Cancels a job if it still waits. False: it has begun, or is about to. */
 bool jobs_withdraw(struct thread_pool *pool, weft_job *job);
+
+/* After a failed member_try: ends as failed, with the sentence, what still
+ * waits for a member, unless there is one meanwhile. */
+void jobs_give_up(struct thread_pool *pool);
 
 /* In the service thread: wakes a member if jobs still wait. */
 void jobs_look(struct timer *timer);
