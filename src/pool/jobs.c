@@ -5,7 +5,6 @@
 #include "pool/pool.h"
 #include "queue/lease.h"
 #include "worker/outcome.h"
-#include "worker/place.h"
 #include "worker/runtime.h"
 
 #include <weft/status.h>
@@ -13,14 +12,13 @@
 #include <limits.h>
 
 enum {
-    LOOK_AT = 64, /* waiting jobs, for one's child */
     THREADS = 512 /* blocking jobs that run at the same time */
 };
 
 /* --- waiting and running, under the lock */
 
-static void
-leave(struct thread_pool *pool, weft_job *job)
+void
+jobs_leave(struct thread_pool *pool, weft_job *job)
 {
     list_remove(&job->in_pool);
     intake_leave(&pool->in);
@@ -35,7 +33,7 @@ jobs_take(struct thread_pool *pool)
     if (!list_empty(&pool->ready) &&
         atomic_load(&pool->members) <= pool_workers(pool)) {
         job = list_entry(pool->ready.next, weft_job, in_pool);
-        leave(pool, job);
+        jobs_leave(pool, job);
     }
     lock_give(&pool->in.lock);
     return job;
@@ -143,7 +141,7 @@ fail_all(struct thread_pool *pool, const char *why)
         lock_take(&pool->in.lock);
         if (!list_empty(&pool->ready) && is_hopeless(pool)) {
             job = list_entry(pool->ready.next, weft_job, in_pool);
-            leave(pool, job);
+            jobs_leave(pool, job);
         }
         lock_give(&pool->in.lock);
         if (!job)
@@ -175,7 +173,7 @@ take_blocking(struct thread_pool *pool)
         pool->blocking--;
     } else {
         job = list_entry(pool->blocked.next, weft_job, in_pool);
-        leave(pool, job);
+        jobs_leave(pool, job);
     }
     lock_give(&pool->in.lock);
     return job;
@@ -378,63 +376,6 @@ abandon(weft_job *job)
     intake_give_back(&pool_of(job)->in);
 }
 
-/* --- who waits helps */
-
-static weft_job *
-find(struct thread_pool *pool, weft_job *job)
-{
-    unsigned left = LOOK_AT;
-
-    if (!list_empty(&job->in_pool))
-        return job->blocking ? NULL : job;
-    if (job->number == 0) /* it has not come yet, and so submitted nothing */
-        return NULL;
-    list_foreach (at, &pool->ready) {
-        weft_job *child = list_entry(at, weft_job, in_pool);
-
-        if (child->submitter == job->number)
-            return child;
-        if (--left == 0)
-            break;
-    }
-    return NULL;
-}
-
-static bool
-help(weft_job *job)
-{
-    struct thread_pool *pool = pool_of(job);
-    const struct deck *deck = pool_deck_here(pool);
-
-    if (!deck || job_has_ended(job) || !deck_has_stack(deck))
-        return false;
-    lock_take(&pool->in.lock);
-    weft_job *found = find(pool, job);
-
-    if (found)
-        leave(pool, found);
-    lock_give(&pool->in.lock);
-    if (found)
-        jobs_run(pool, found);
-    return found;
-}
-
-static int
-wait_for(weft_job *job, const struct wait_terms *terms)
-{
-    while (terms->until > os_now() && help(job) && !job_has_ended(job))
-        ;
-    /* If its stack is full, or the job will come when it sleeps, another one
-     * helps in its place. */
-    if (!pool_deck_here(pool_of(job)) || job_has_ended(job) ||
-        terms->until <= 0 || !place_leave(job->late))
-        return wait_while(&job->ended, 0, terms);
-    const int status = wait_while(&job->ended, 0, terms);
-
-    place_take();
-    return status;
-}
-
 /* --- stopping */
 
 /* Whether it still waited: then it never begins, and is the caller's to end. */
@@ -445,7 +386,7 @@ take_out(struct thread_pool *pool, weft_job *job)
     const bool waits = !list_empty(&job->in_pool);
 
     if (waits)
-        leave(pool, job);
+        jobs_leave(pool, job);
     lock_give(&pool->in.lock);
     return waits;
 }
@@ -510,6 +451,6 @@ const struct job_kind pool_job_kind = {
     .begin = begin,
     .abandon = abandon,
     .stop = stop,
-    .wait = wait_for,
-    .help = help,
+    .wait = jobs_wait,
+    .help = jobs_help,
 };

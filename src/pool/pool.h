@@ -140,6 +140,9 @@ weft_job *jobs_take(struct thread_pool *pool);
 /* Runs a job that was taken, in the calling thread, and ends it. */
 void jobs_run(struct thread_pool *pool, weft_job *job);
 
+/* Under the lock: it waits no longer, and is the caller's to run or to end. */
+void jobs_leave(struct thread_pool *pool, weft_job *job);
+
 /* Cancels a job if it still waits. False: it has begun, or is about to. */
 bool jobs_withdraw(struct thread_pool *pool, weft_job *job);
 
@@ -152,5 +155,10 @@ void jobs_look(struct timer *timer);
 
 /* Asks all to stop. */
 void jobs_stop(struct thread_pool *pool);
+
+/* --- help.c: the job kind's `help` and `wait` */
+
+bool jobs_help(weft_job *job);
+int jobs_wait(weft_job *job, const struct wait_terms *terms);
 
 #endif
