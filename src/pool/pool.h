@@ -42,8 +42,8 @@ struct thread_pool {
     bool looks;          /* it is set */
     uint64_t numbered;   /* jobs */
 
-    _Atomic unsigned extra; /* members in place of those that cannot help;
-+1 under lock */
+    _Atomic unsigned extra; /* members in place of those that cannot help; +1
+                               under lock */
     atomic_bool stopping;   /* close has given up waiting; with the list of the
                                runtime's jobs: who adds one looks here, who
                                sets this looks there */

@@ -131,8 +131,10 @@ job_cannot_begin(weft_job *job)
 void
 job_begin_late(weft_job *job)
 {
+    job_keep(job); /* it may have ended when begin() returns */
     if (after_take(job) < 0 || job->of->begin(job) < 0)
         job_cannot_begin(job);
+    job_drop(job);
 }
 
 static void

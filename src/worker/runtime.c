@@ -205,10 +205,9 @@ runtime_threads(void)
     for (;;) {
         const int idle = thread_idle_count();
         const int settling = thread_cached_count() - idle;
-        const int count =
-            os_threads_beside(idle + service_runs() + bell_has_thread() +
-                              sentry_count() + recorder_has_thread() +
-                              atomic_load(&runtime.hidden));
+        const int count = os_threads_beside(
+            idle + service_runs() + bell_has_thread() + sentry_count() +
+            recorder_has_thread() + atomic_load(&runtime.hidden));
 
         if (count <= 1 ||
             os_now() - begun >= (count - settling <= 1 ? LONGER : PATIENCE))
