@@ -2,11 +2,9 @@
  * block, each with the 32 KiB before it as its dictionary, so that the result
  * is as small as gzip's; written in order, however they end.
  * Usage: pgz [-1..-9] [--threads N] [--compare] FILE...   writes FILE.gz */
+#include "command.h"
 #include "speed.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <zlib.h>
 
 enum {
@@ -15,7 +13,8 @@ enum {
     SHARES = 8,              /* of a file a worker, at least */
     WINDOW = 32 << 10,
     RAW = -15, /* deflate without a header */
-    AHEAD = 4  /* blocks a worker that may wait to be written */
+    AHEAD = 4, /* blocks a worker that may wait to be written */
+    PATH = 4096
 };
 
 struct options {
@@ -85,6 +84,17 @@ static int compress_block(weft_call *call)
 
 /* --- a file, by the caller */
 
+static char partial[PATH]; /* the file that is being written */
+
+/* Nothing half written stays. */
+static _Noreturn void fail(const char *what, const char *why)
+{
+    fprintf(stderr, "pgz: %s: %s\n", what, why);
+    if (*partial)
+        unlink(partial);
+    exit(1);
+}
+
 static void write_number(FILE *to, uLong number)
 {
     for (int i = 0; i < 4; i++)
@@ -92,15 +102,14 @@ static void write_number(FILE *to, uLong number)
 }
 
 /* Waits for a block and writes it. */
-static void finish(struct block *block, FILE *to, uLong *sum, uLong *size)
+static void write_block(struct block *block, FILE *to, uLong *sum, uLong *size)
 {
-    weft_must(weft_result(block->job, NULL, 0, WEFT_FOREVER), "compress");
+    if (weft_result(block->job, NULL, 0, WEFT_FOREVER) < 0)
+        fail("compress", weft_why());
     weft_release(block->job);
     block->job = NULL;
-    if (fwrite(block->out, 1, block->made, to) != block->made) {
-        perror("pgz: write");
-        exit(1);
-    }
+    if (fwrite(block->out, 1, block->made, to) != block->made)
+        fail("write", strerror(errno));
     *sum = crc32_combine(*sum, block->sum, (z_off_t)block->size);
     *size += block->size;
 }
@@ -129,6 +138,8 @@ static void fill(struct block *block, size_t size, FILE *from,
     block->size = fread(block->in, 1, size, from);
     const int next = getc(from);
 
+    if (ferror(from))
+        fail("read", strerror(errno));
     block->last = next == EOF;
     if (!block->last)
         ungetc(next, from);
@@ -145,54 +156,71 @@ static void compress_all(weft_pool *pool, unsigned threads, int level,
     unsigned long begun = 0, written = 0;
 
     if (!blocks)
-        abort();
+        fail("blocks", strerror(errno));
     fwrite(header, 1, sizeof header, to);
     for (bool last = false; !last; begun++) {
         struct block *block = &blocks[begun % count];
 
         if (begun >= count)
-            finish(block, to, &sum, &size), written++;
+            write_block(block, to, &sum, &size), written++;
         fill(block, each, from, begun ? &blocks[(begun - 1) % count] : NULL);
         block->level = level;
         last = block->last;
-        weft_must(weft_submit(&block->job, pool,
-                              &(weft_task){.fn = compress_block,
-                                           .name = "block",
-                                           .arg = block}),
-                  "submit");
+        if (weft_submit(&block->job, pool,
+                        &(weft_task){.fn = compress_block,
+                                     .name = "block",
+                                     .arg = block}) < 0)
+            fail("submit", weft_why());
     }
     for (; written < begun; written++)
-        finish(&blocks[written % count], to, &sum, &size);
+        write_block(&blocks[written % count], to, &sum, &size);
     write_number(to, sum);
     write_number(to, size);
     free(blocks);
 }
 
+/* A new file beside the result, with the rights of the input. */
+static FILE *partial_open(const char *result, FILE *from)
+{
+    struct stat status;
+
+    if (snprintf(partial, sizeof partial, "%s.XXXXXX", result) >= PATH) {
+        *partial = '\0';
+        fail(result, strerror(ENAMETOOLONG));
+    }
+    const int fd = mkostemp(partial, O_CLOEXEC);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "wb");
+
+    if (fd < 0)
+        *partial = '\0';
+    if (!file || fstat(fileno(from), &status) < 0 ||
+        fchmod(fd, status.st_mode & 0777) < 0)
+        fail(result, strerror(errno));
+    return file;
+}
+
 static double compress_file(const char *path, const struct options *options,
                             unsigned threads, const char *result)
 {
-    FILE *from = fopen(path, "rb"), *to = fopen(result, "wb");
+    const weft_time begun = weft_now();
+    const char *why;
+    FILE *from = file_open(path, &why);
     weft_pool *pool;
 
-    if (!from || !to) {
-        perror(from ? result : path);
-        exit(1);
-    }
-    const weft_time begun = weft_now();
+    if (!from)
+        fail(path, why);
+    if (weft_pool_open(
+            &pool, WEFT_THREAD,
+            &(weft_pool_options){.workers = threads, .name = "pgz"}) < 0)
+        fail("open a pool", weft_why());
+    FILE *to = partial_open(result, from);
 
-    weft_must(
-        weft_pool_open(&pool, WEFT_THREAD,
-                       &(weft_pool_options){.workers = threads, .name = "pgz"}),
-        "open a pool");
     compress_all(pool, threads, options->level, from, to);
-    weft_must(weft_pool_close(pool, WEFT_FOREVER), "close the pool");
-    const bool bad = ferror(from);
-
+    if (fclose(to) != 0 || rename(partial, result) < 0)
+        fail(result, strerror(errno));
+    *partial = '\0';
     fclose(from);
-    if (fclose(to) != 0 || bad) {
-        perror(bad ? path : result);
-        exit(1);
-    }
+    weft_pool_close(pool, WEFT_FOREVER);
     return seconds_since(begun);
 }
 
@@ -210,12 +238,10 @@ static long size_of(const char *path)
 
 static void do_file(const char *path, const struct options *options)
 {
-    char result[4096];
+    char result[PATH];
 
-    if (snprintf(result, sizeof result, "%s.gz", path) >= (int)sizeof result) {
-        fprintf(stderr, "pgz: a name is too long\n");
-        exit(1);
-    }
+    if (snprintf(result, sizeof result, "%s.gz", path) >= PATH)
+        fail(path, strerror(ENAMETOOLONG));
     const double alone =
         options->compare ? compress_file(path, options, 1, result) : 0;
     const double took = compress_file(path, options, options->threads, result);
@@ -238,12 +264,11 @@ int main(int argc, char **argv)
             options.level = argv[i][1] - '0';
         else if (strcmp(argv[i], "--compare") == 0)
             options.compare = true;
-        else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
-            options.threads = (unsigned)strtoul(argv[++i], NULL, 10);
-        else
+        else if (strcmp(argv[i], "--threads") != 0 || i + 1 == argc ||
+                 !number_in(argv[++i], 1, MOST_WORKERS, &options.threads))
             usage(argv[0]);
     }
-    if (i == argc || options.threads == 0)
+    if (i == argc)
         usage(argv[0]);
     for (; i < argc; i++)
         do_file(argv[i], &options);
