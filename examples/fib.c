@@ -1,9 +1,12 @@
 /* Fibonacci without cut-off: what a fork costs. The leaf test stands in its own
  * inline function, so that no compiler's mood decides whether leaves are calls.
  * Usage: fib [N] */
+#include "command.h"
 #include "speed.h"
 
-#include <stdlib.h>
+enum {
+    MOST = 92 /* the next one is no long */
+};
 
 struct fib {
     int n;
@@ -42,7 +45,13 @@ static long fib_serial(int n)
 
 int main(int argc, char **argv)
 {
-    const int n = argc > 1 ? atoi(argv[1]) : 35;
+    unsigned number = 35;
+
+    if (argc > 2 || (argc == 2 && !number_in(argv[1], 0, MOST, &number))) {
+        fprintf(stderr, "usage: %s [0..%d]\n", argv[0], MOST);
+        return 2;
+    }
+    const int n = (int)number;
     struct fib f = {.n = n};
     weft_time begun = weft_now();
     const long expected = fib_serial(n);
@@ -52,5 +61,5 @@ int main(int argc, char **argv)
     weft_must(weft_enter(NULL, fib_frame, &f, WEFT_FOREVER), "fib");
     printf("fib(%d) = %ld\n", n, f.value);
     speed_print(serial, seconds_since(begun));
-    return f.value != expected;
+    return finish(f.value != expected);
 }

@@ -1,9 +1,9 @@
 /* Merge sort; the two halves are sorted at the same time.
  * Usage: mergesort [COUNT] */
+#include "command.h"
 #include "speed.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <limits.h>
 
 enum {
     FEW = 64,    /* are sorted by insertion */
@@ -78,11 +78,19 @@ static void sort(weft_lane *lane, int *items, int *spare, size_t n)
 
 int main(int argc, char **argv)
 {
-    const size_t n = argc > 1 ? strtoul(argv[1], NULL, 10) : MANY;
-    int *items = malloc(3 * n * sizeof *items + 1);
+    unsigned count = MANY;
 
-    if (!items)
+    if (argc > 2 || (argc == 2 && !number_in(argv[1], 1, INT_MAX, &count))) {
+        fprintf(stderr, "usage: %s [COUNT]\n", argv[0]);
+        return 2;
+    }
+    const size_t n = count;
+    int *items = malloc(3 * n * sizeof *items);
+
+    if (!items) {
+        perror("mergesort");
         return 1;
+    }
     int *const again = items + n, *const spare = items + 2 * n;
 
     for (size_t i = 0; i < n; i++)
@@ -101,5 +109,5 @@ int main(int argc, char **argv)
     const int differ = memcmp(items, again, n * sizeof *items) != 0;
 
     free(items);
-    return differ;
+    return finish(differ);
 }

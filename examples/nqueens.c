@@ -1,8 +1,7 @@
 /* In how many ways can N queens stand on a board? Many forks in one function,
  * synced in reverse order, like brackets. Usage: nqueens [N] */
+#include "command.h"
 #include "speed.h"
-
-#include <stdlib.h>
 
 enum {
     MOST = 16
@@ -62,10 +61,9 @@ static void count_ways(weft_lane *lane, void *frame)
 
 int main(int argc, char **argv)
 {
-    const int size = argc > 1 ? atoi(argv[1]) : 13;
-    struct board board = {.size = (unsigned)size};
+    struct board board = {.size = 13};
 
-    if (size < 1 || size > MOST) {
+    if (argc > 2 || (argc == 2 && !number_in(argv[1], 1, MOST, &board.size))) {
         fprintf(stderr, "usage: %s [1..%d]\n", argv[0], MOST);
         return 2;
     }
@@ -75,7 +73,7 @@ int main(int argc, char **argv)
 
     begun = weft_now();
     weft_must(weft_enter(NULL, count_ways, &board, WEFT_FOREVER), "queens");
-    printf("%d queens: %ld ways\n", size, board.ways);
+    printf("%u queens: %ld ways\n", board.size, board.ways);
     speed_print(serial, seconds_since(begun));
-    return board.ways != expected;
+    return finish(board.ways != expected);
 }
