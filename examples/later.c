@@ -1,4 +1,6 @@
 /* A timer, a continuation, and a promise kept by a callback. */
+#include "command.h"
+
 #include <weft/weft.h>
 
 #include <stdio.h>
@@ -42,5 +44,5 @@ int main(void)
     weft_release(promise);
     weft_release(second);
     weft_release(first);
-    return 0;
+    return finish(0);
 }

@@ -1,4 +1,6 @@
 /* A loop, a sum, a sort and a map over all CPUs. */
+#include "command.h"
+
 #include <weft/weft.h>
 
 #include <math.h>
@@ -71,5 +73,5 @@ int main(void)
               "map");
     printf("%d %d %d %d\n", out[0], out[1], out[2], out[3]);
     free(x);
-    return 0;
+    return finish(0);
 }
