@@ -1,11 +1,10 @@
 /* Counts the words of files in a pool and prints each as it completes. */
+#include "command.h"
+
 #include <weft/weft.h>
 
-#include <ctype.h>
-#include <stdio.h>
-#include <string.h>
-
 struct count {
+    const char *path;
     long words;
 };
 
@@ -16,13 +15,18 @@ static int count_words(weft_call *call)
     FILE *file = fopen(path, "r");
     int c, before = ' ';
 
+    count->path = path;
     if (!file)
-        return weft_fail(call, "cannot open %s", path);
+        return weft_fail(call, "cannot open %s: %s", path, strerror(errno));
     while ((c = getc(file)) != EOF && !weft_stopping()) {
         count->words += isspace(before) && !isspace(c);
         before = c;
     }
+    const int error = ferror(file) ? errno : 0;
+
     fclose(file);
+    if (error)
+        return weft_fail(call, "cannot read %s: %s", path, strerror(error));
     return 0;
 }
 
@@ -31,6 +35,7 @@ int main(int argc, char **argv)
     weft_pool *pool;
     weft_scope *scope;
     weft_job *job;
+    int failed = 0;
 
     weft_must(weft_pool_open(&pool, WEFT_THREAD,
                              &(weft_pool_options){.backlog = 1000}),
@@ -41,24 +46,25 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         weft_must(weft_submit(NULL, pool,
                               &(weft_task){.fn = count_words,
-                                           .name = argv[i],
+                                           .name = "count",
                                            .arg = argv[i],
-                                           .arg_size = strlen(argv[i]) + 1,
                                            .result_size = sizeof(struct count),
                                            .scope = scope,
                                            .submit_by = WEFT_FOREVER}),
-                  argv[i]);
+                  "submit");
 
     while (weft_scope_next(scope, &job, WEFT_FOREVER) == 0) {
         const weft_outcome *end = weft_outcome_of(job);
+        const struct count *count = end->result;
 
-        if (end->status < 0)
+        if (end->status == WEFT_OK) {
+            printf("%8ld %s\n", count->words, count->path);
+        } else {
             fprintf(stderr, "%s\n", end->text);
-        else
-            printf("%8ld %s\n", ((const struct count *)end->result)->words,
-                   weft_name(job));
+            failed = 1;
+        }
     }
     weft_scope_close(scope, WEFT_FOREVER);
     weft_pool_close(pool, WEFT_FOREVER);
-    return 0;
+    return finish(failed);
 }

@@ -1,11 +1,8 @@
 /* Counts words and lines of files, a task a file, with a progress bar on a
  * terminal. Usage: wordcount [--threads N] [--compare] FILE... */
+#include "command.h"
 #include "progress.h"
 #include "speed.h"
-
-#include <ctype.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct counts {
     long words, lines, failures;
@@ -30,15 +27,10 @@ static struct options options_read(int argc, char **argv)
     int i = 1;
 
     for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
-        char *end = NULL;
-
         if (strcmp(argv[i], "--compare") == 0)
             options.compare = true;
-        else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
-            options.threads = (unsigned)strtoul(argv[++i], &end, 10);
-        else
-            usage(argv[0]);
-        if (end && (*end || options.threads == 0))
+        else if (strcmp(argv[i], "--threads") != 0 || i + 1 == argc ||
+                 !number_in(argv[++i], 1, MOST_WORKERS, &options.threads))
             usage(argv[0]);
     }
     options.files = argv + i;
@@ -58,7 +50,7 @@ static int count_file(weft_call *call)
     size_t got;
 
     if (!file)
-        return weft_fail(call, "cannot open %s", path);
+        return weft_fail(call, "cannot open %s: %s", path, strerror(errno));
     while (!weft_stopping() && (got = fread(part, 1, sizeof part, file)) > 0)
         for (size_t i = 0; i < got; i++) {
             const bool space = isspace((unsigned char)part[i]);
@@ -67,10 +59,12 @@ static int count_file(weft_call *call)
             counts->lines += part[i] == '\n';
             inside = !space;
         }
-    const bool bad = ferror(file);
+    const int error = ferror(file) ? errno : 0;
 
     fclose(file);
-    return bad ? weft_fail(call, "cannot read %s", path) : 0;
+    if (error)
+        return weft_fail(call, "cannot read %s: %s", path, strerror(error));
+    return 0;
 }
 
 static void take(weft_job *job, struct counts *total)
@@ -113,7 +107,7 @@ static double count_all(const struct options *options, unsigned threads,
                                      .arg_size = strlen(options->files[i]) + 1,
                                      .result_size = sizeof(struct counts),
                                      .scope = scope}),
-            options->files[i]);
+            "submit");
     for (int done = 0; weft_scope_next(scope, &job, WEFT_FOREVER) == 0;) {
         take(job, total);
         progress_show(++done, options->count);
@@ -129,8 +123,8 @@ int main(int argc, char **argv)
     struct counts total = {0, 0, 0}, again = {0, 0, 0};
     double took = count_all(&options, options.threads, &total);
 
-    printf("%ld words in %ld lines of %d files, %.3f s\n", total.words,
-           total.lines, options.count, took);
+    printf("%ld words in %ld lines of %ld files, %.3f s\n", total.words,
+           total.lines, options.count - total.failures, took);
     if (options.compare) { /* both with what the system has read before */
         const double alone = count_all(&options, 1, &again);
 
@@ -138,5 +132,5 @@ int main(int argc, char **argv)
         printf("one thread %.3f s, all %.3f s: %.2f times as fast\n", alone,
                took, alone / took);
     }
-    return total.failures > 0;
+    return finish(total.failures > 0);
 }
