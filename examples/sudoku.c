@@ -4,16 +4,14 @@
  * the next one has its worker again.
  *
  *     sudoku [--processes N] [--threads N] [--limit SECONDS] FILE */
+#include "command.h"
 #include "speed.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 enum {
     CELLS = 81,
     ALL = 0x1ff, /* a bit a digit */
-    LINE = 256,
-    AHEAD = 16 /* puzzles a worker that may wait to be printed */
+    LINE = 256,  /* what is longer is no sudoku */
+    AHEAD = 16   /* puzzles a worker that may wait to be printed */
 };
 
 struct options {
@@ -146,6 +144,18 @@ static bool print(weft_job *job)
     return solved;
 }
 
+/* The next line, without its end. */
+static bool line_read(FILE *file, char line[LINE])
+{
+    if (!fgets(line, LINE, file))
+        return false;
+    if (!strchr(line, '\n'))
+        for (int c = ' '; c != EOF && c != '\n';)
+            c = getc(file);
+    line[strcspn(line, "\r\n")] = '\0';
+    return true;
+}
+
 /* Prints in the order of the file, and says how many were solved. */
 static int solve_all(const struct options *options, FILE *file, int *count)
 {
@@ -156,8 +166,10 @@ static int solve_all(const struct options *options, FILE *file, int *count)
     char line[LINE];
     int begun = 0, solved = 0;
 
-    if (!jobs)
-        abort();
+    if (!jobs) {
+        perror("sudoku");
+        exit(1);
+    }
     weft_must(
         weft_pool_open(&pool, options->kind,
                        &(weft_pool_options){
@@ -165,8 +177,7 @@ static int solve_all(const struct options *options, FILE *file, int *count)
                            .name = "solver",
                            .worker = {.grace = processes ? 100 * WEFT_MS : 0}}),
         "open a pool");
-    while (fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\r\n")] = '\0';
+    while (line_read(file, line)) {
         if (begun >= ahead)
             solved += print(jobs[begun % ahead]);
         jobs[begun % ahead] = submit(pool, line, begun + 1, options->limit);
@@ -195,18 +206,20 @@ static struct options options_read(int argc, char **argv)
     int i = 1;
 
     for (; i + 1 < argc && strncmp(argv[i], "--", 2) == 0; i += 2) {
-        const double number = strtod(argv[i + 1], NULL);
+        const bool threads = strcmp(argv[i], "--threads") == 0;
+        bool good;
 
         if (strcmp(argv[i], "--limit") == 0)
-            options.limit = (weft_duration)(number * (double)WEFT_SECOND);
-        else if (strcmp(argv[i], "--threads") == 0)
-            options.kind = WEFT_THREAD;
-        else if (strcmp(argv[i], "--processes") != 0)
+            good = seconds_in(argv[i + 1], &options.limit);
+        else
+            good = (threads || strcmp(argv[i], "--processes") == 0) &&
+                   number_in(argv[i + 1], 1, MOST_WORKERS, &options.workers);
+        if (!good)
             usage(argv[0]);
-        if (strcmp(argv[i], "--limit") != 0)
-            options.workers = (unsigned)number;
+        if (threads)
+            options.kind = WEFT_THREAD;
     }
-    if (argc - i != 1 || options.workers == 0 || options.limit <= 0)
+    if (argc - i != 1)
         usage(argv[0]);
     options.path = argv[i];
     return options;
@@ -224,8 +237,11 @@ int main(int argc, char **argv)
         return 1;
     }
     const int solved = solve_all(&options, file, &count);
+    const bool bad = ferror(file);
 
     fclose(file);
+    if (bad)
+        fprintf(stderr, "%s: cannot be read\n", options.path);
     printf("%d of %d solved, %.3f s\n", solved, count, seconds_since(begun));
-    return solved < count;
+    return finish(bad || solved < count);
 }
