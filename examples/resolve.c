@@ -4,12 +4,11 @@
  * one a line.
  *
  *     resolve [--processes N] [--deadline SECONDS] [NAME...] */
+#include "command.h"
+
 #include <weft/weft.h>
 
 #include <netdb.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
 enum {
@@ -49,7 +48,7 @@ static int resolve(weft_call *call)
 
 /* --- in the program */
 
-static void submit(weft_pool *pool, weft_scope *scope, const char *name,
+static bool submit(weft_pool *pool, weft_scope *scope, const char *name,
                    const struct options *options)
 {
     if (weft_submit(NULL, pool,
@@ -59,21 +58,33 @@ static void submit(weft_pool *pool, weft_scope *scope, const char *name,
                                  .arg_size = strlen(name) + 1,
                                  .result_size = TEXT,
                                  .timeout = options->deadline,
-                                 .scope = scope}) < 0)
-        printf("%s: %s\n", name, weft_why());
+                                 .scope = scope}) == 0)
+        return true;
+    printf("%s: %s\n", name, weft_why());
+    return false;
 }
 
-static void submit_all(weft_pool *pool, weft_scope *scope,
+/* Whether all names were taken. */
+static bool submit_all(weft_pool *pool, weft_scope *scope,
                        const struct options *options)
 {
-    char name[TEXT];
+    static const char blanks[] = " \t\r\n";
+    char line[TEXT];
+    bool all = true;
 
     for (int i = 0; i < options->count; i++)
-        submit(pool, scope, options->names[i], options);
-    while (options->count == 0 && fgets(name, sizeof name, stdin)) {
-        name[strcspn(name, " \t\r\n")] = '\0';
-        submit(pool, scope, name, options);
+        all &= submit(pool, scope, options->names[i], options);
+    while (options->count == 0 && fgets(line, sizeof line, stdin)) {
+        char *name = line + strspn(line, blanks);
+
+        name[strcspn(name, blanks)] = '\0';
+        if (*name)
+            all &= submit(pool, scope, name, options);
     }
+    if (!ferror(stdin))
+        return all;
+    perror("standard input");
+    return false;
 }
 
 static bool print(weft_job *job)
@@ -107,17 +118,17 @@ static struct options options_read(int argc, char **argv)
     int i = 1;
 
     for (; i + 1 < argc && strncmp(argv[i], "--", 2) == 0; i += 2) {
-        const double number = strtod(argv[i + 1], NULL);
+        const char *word = argv[i + 1];
+        bool good = false;
 
         if (strcmp(argv[i], "--deadline") == 0)
-            options.deadline = (weft_duration)(number * (double)WEFT_SECOND);
+            good = seconds_in(word, &options.deadline);
         else if (strcmp(argv[i], "--processes") == 0)
-            options.workers = (unsigned)number;
-        else
+            good = number_in(word, 1, MOST_WORKERS, &options.workers);
+        if (!good)
             usage(argv[0]);
     }
-    if (options.workers == 0 || options.deadline <= 0 ||
-        (i < argc && *argv[i] == '-'))
+    if (i < argc && *argv[i] == '-')
         usage(argv[0]);
     options.names = argv + i;
     options.count = argc - i;
@@ -130,7 +141,7 @@ int main(int argc, char **argv)
     weft_pool *pool;
     weft_scope *scope;
     weft_job *job;
-    bool all = true;
+    bool all;
 
     weft_must(
         weft_pool_open(&pool, WEFT_PROCESS,
@@ -141,10 +152,10 @@ int main(int argc, char **argv)
     weft_must(
         weft_scope_open(&scope, &(weft_scope_options){.keep_going = true}),
         "open a scope");
-    submit_all(pool, scope, &options);
+    all = submit_all(pool, scope, &options);
     while (weft_scope_next(scope, &job, WEFT_FOREVER) == 0)
         all &= print(job);
     weft_scope_close(scope, WEFT_FOREVER);
     weft_pool_close(pool, WEFT_FOREVER);
-    return !all;
+    return finish(!all);
 }
