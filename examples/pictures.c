@@ -16,6 +16,7 @@
 
 enum {
     RGB = 3,
+    CMYK = 4,
     LARGEST = 400, /* pixels a side */
     ONE_BAD_IN = 5,
     SIDE = 3000, /* of the one that takes for ever */
@@ -71,7 +72,7 @@ static struct file make_png(const unsigned char *pixels, unsigned width,
 }
 
 static struct file make_jpeg(const unsigned char *pixels, unsigned width,
-                             unsigned height, bool progressive)
+                             unsigned height, int colours, bool progressive)
 {
     struct jpeg_compress_struct jpeg;
     struct jpeg_error_mgr errors;
@@ -83,8 +84,8 @@ static struct file make_jpeg(const unsigned char *pixels, unsigned width,
     jpeg_mem_dest(&jpeg, &file.bytes, &size);
     jpeg.image_width = width;
     jpeg.image_height = height;
-    jpeg.input_components = RGB;
-    jpeg.in_color_space = JCS_RGB;
+    jpeg.input_components = colours;
+    jpeg.in_color_space = colours == RGB ? JCS_RGB : JCS_CMYK;
     jpeg_set_defaults(&jpeg);
     if (progressive)
         jpeg_simple_progression(&jpeg);
@@ -92,7 +93,7 @@ static struct file make_jpeg(const unsigned char *pixels, unsigned width,
     while (jpeg.next_scanline < height) {
         /* It only reads the row. */
         JSAMPROW row = (JSAMPROW)(uintptr_t)pixels +
-                       (size_t)jpeg.next_scanline * width * RGB;
+                       (size_t)jpeg.next_scanline * width * (unsigned)colours;
 
         jpeg_write_scanlines(&jpeg, &row, 1);
     }
@@ -110,9 +111,9 @@ static struct file make(bool jpeg, bool progressive, unsigned seed)
 
     check(pixels, "no memory");
     paint(pixels, width, height, seed);
-    const struct file file = jpeg
-                                 ? make_jpeg(pixels, width, height, progressive)
-                                 : make_png(pixels, width, height);
+    const struct file file =
+        jpeg ? make_jpeg(pixels, width, height, RGB, progressive)
+             : make_png(pixels, width, height);
 
     free(pixels);
     return file;
@@ -181,6 +182,15 @@ static void jpeg_header(struct file *file)
     find(file, "\xff\xdb", 2)[1] = 0xe7;
 }
 
+/* Nothing is wrong with it but that thumbs makes none of it. */
+static void jpeg_cmyk(struct file *file)
+{
+    static const unsigned char pixels[16 * 16 * CMYK];
+
+    free(file->bytes);
+    *file = make_jpeg(pixels, 16, 16, CMYK, false);
+}
+
 static const struct damage {
     const char *name;
     bool jpeg;
@@ -191,6 +201,7 @@ static const struct damage {
     {"text", false, text},        {"text", true, text},
     {"huge", false, png_huge},    {"huge", true, jpeg_huge},
     {"flipped", false, png_flip}, {"header", true, jpeg_header},
+    {"cmyk", true, jpeg_cmyk},
 };
 
 /* A small file that takes very long: one colour in scan after scan, each for
@@ -200,7 +211,7 @@ static struct file make_endless(void)
     unsigned char *pixels = calloc((size_t)SIDE * SIDE, RGB);
 
     check(pixels, "no memory");
-    const struct file once = make_jpeg(pixels, SIDE, SIDE, true);
+    const struct file once = make_jpeg(pixels, SIDE, SIDE, RGB, true);
     const unsigned char *last = once.bytes;
     const size_t ending = 2; /* bytes */
 

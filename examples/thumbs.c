@@ -7,15 +7,13 @@
  *
  * With --threads the same runs in threads, and the first damaged JPEG file ends
  * the program. */
+#include "command.h"
 #include "progress.h"
 #include "speed.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <jpeglib.h>
 #include <png.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
 
@@ -27,7 +25,7 @@ enum {
 
 #define MEMORY (256u << 20) /* of a worker */
 #define TIME   (3 * WEFT_SECOND)
-#define PATH   4096
+#define PATH   (4096 + 512) /* a folder's, and a name in it */
 
 struct options {
     weft_kind kind;
@@ -92,6 +90,10 @@ static int jpeg_decode(weft_call *call, struct picture *picture)
     jpeg_create_decompress(&jpeg);
     jpeg_mem_src(&jpeg, call->arg, call->arg_size);
     jpeg_read_header(&jpeg, TRUE);
+    if (jpeg.num_components > RGB) {
+        jpeg_destroy_decompress(&jpeg);
+        return weft_fail(call, "its colours are CMYK, not RGB");
+    }
     jpeg.scale_denom = jpeg_scale(jpeg.image_width, jpeg.image_height);
     jpeg.out_color_space = JCS_RGB;
     jpeg_start_decompress(&jpeg);
@@ -201,52 +203,51 @@ static int is_picture(const struct dirent *entry)
            has_ending(entry->d_name, ".png");
 }
 
+/* A name may hold anything: no terminal shall obey it. */
 static void complain(const char *name, const char *why)
 {
     progress_hide();
-    printf("%s: %s\n", name, why);
+    for (; *name; name++)
+        putchar(iscntrl((unsigned char)*name) ? '?' : *name);
+    printf(": %s\n", why);
 }
 
-static FILE *open_in(const char *folder, const char *name, const char *ending,
-                     const char *mode)
+/* All of a file, which the caller frees; or why not. */
+static void *read_all(const char *path, size_t *size, const char **why)
 {
-    char path[PATH];
-
-    if (snprintf(path, sizeof path, "%s/%s%s", folder, name, ending) >=
-        (int)sizeof path) {
-        errno = ENAMETOOLONG;
-        return NULL;
-    }
-    return fopen(path, mode);
-}
-
-/* All of a file, which the caller frees; NULL, and errno. */
-static void *read_all(FILE *file, size_t *size)
-{
+    FILE *file = file_open(path, why);
     char *bytes = NULL;
 
-    if (!file || fseek(file, 0, SEEK_END) < 0)
+    if (!file)
         return NULL;
-    const long end = ftell(file);
+    const long end = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
 
     rewind(file);
-    if (end < 0 || !(bytes = malloc((size_t)end + 1)))
-        return NULL;
-    *size = fread(bytes, 1, (size_t)end, file);
+    if (end >= 0 && (bytes = malloc((size_t)end + 1)))
+        *size = fread(bytes, 1, (size_t)end, file);
+    if (!bytes || ferror(file))
+        *why = strerror(errno);
+    else if (*size == 0)
+        *why = "empty";
+    fclose(file);
     return bytes;
 }
 
+/* The job's name is the file's number: a file's own need not be text. */
 static bool submit(weft_pool *pool, weft_scope *scope, const char *folder,
-                   const char *name)
+                   struct dirent **files, int number)
 {
-    FILE *file = open_in(folder, name, "", "rb");
+    const char *name = files[number]->d_name, *why;
+    char path[PATH], digits[16];
     size_t size = 0;
-    void *bytes = read_all(file, &size);
-    const char *why = !bytes ? strerror(errno) : size == 0 ? "empty" : NULL;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(digits, sizeof digits, "%d", number);
+    void *bytes = read_all(path, &size, &why);
 
     if (!why && weft_submit(NULL, pool,
                             &(weft_task){.fn = make_thumbnail,
-                                         .name = name,
+                                         .name = digits,
                                          .arg = bytes,
                                          .arg_size = size,
                                          .timeout = TIME,
@@ -255,40 +256,43 @@ static bool submit(weft_pool *pool, weft_scope *scope, const char *folder,
     if (why)
         complain(name, why);
     free(bytes);
-    if (file)
-        fclose(file);
     return !why;
 }
 
 static bool write_result(const char *folder, const char *name,
                          const weft_outcome *end)
 {
-    FILE *file = open_in(folder, name, ".png", "wb");
+    char path[PATH];
+
+    snprintf(path, sizeof path, "%s/%s.png", folder, name);
+    FILE *file = fopen(path, "wb");
     const bool whole = file && fwrite(end->result, 1, end->result_size, file) ==
                                    end->result_size;
 
-    if ((file && fclose(file) != 0) || !whole) {
-        complain(name, strerror(errno));
-        return false;
-    }
-    return true;
+    if ((!file || fclose(file) == 0) && whole)
+        return true;
+    complain(path, strerror(errno));
+    if (file)
+        unlink(path);
+    return false;
 }
 
 /* Takes one that has ended; whether it is a thumbnail now. */
-static bool take(weft_scope *scope, const char *folder)
+static bool take(weft_scope *scope, const char *folder, struct dirent **files)
 {
     weft_job *job;
     char why[1024];
 
     weft_must(weft_scope_next(scope, &job, WEFT_FOREVER), "wait");
     const weft_outcome *end = weft_outcome_of(job);
+    const char *name = files[strtoul(weft_name(job), NULL, 10)]->d_name;
 
     if (end->status == WEFT_OK)
-        return write_result(folder, weft_name(job), end);
+        return write_result(folder, name, end);
     /* What libjpeg printed says more than that it called exit. */
     snprintf(why, sizeof why, "%s%s%.*s", end->text, *end->output ? ": " : "",
              (int)strcspn(end->output, "\n"), end->output);
-    complain(weft_name(job), why);
+    complain(name, why);
     return false;
 }
 
@@ -314,10 +318,9 @@ static int make_all(const struct options *options, struct dirent **files,
         "open a scope");
     for (int begun = 0, under_way = 0; begun < count || under_way > 0;) {
         if (begun < count && under_way < ahead) {
-            under_way +=
-                submit(pool, scope, options->from, files[begun++]->d_name);
+            under_way += submit(pool, scope, options->from, files, begun++);
         } else {
-            made += take(scope, options->to);
+            made += take(scope, options->to, files);
             under_way--;
         }
         progress_show(begun - under_way, count);
@@ -344,13 +347,34 @@ static struct options options_read(int argc, char **argv)
             options.kind = WEFT_THREAD;
         else if (strcmp(argv[i], "--processes") != 0)
             usage(argv[0]);
-        options.workers = (unsigned)strtoul(argv[i + 1], NULL, 10);
+        if (!number_in(argv[i + 1], 1, MOST_WORKERS, &options.workers))
+            usage(argv[0]);
     }
-    if (argc - i != 2 || options.workers == 0)
+    if (argc - i != 2)
         usage(argv[0]);
     options.from = argv[i];
     options.to = argv[i + 1];
     return options;
+}
+
+/* A result may have the name of a source, so it lies elsewhere. */
+static bool folders_fit(const struct options *options)
+{
+    struct stat from, to;
+
+    if (stat(options->from, &from) < 0) {
+        perror(options->from);
+        return false;
+    }
+    if (stat(options->to, &to) < 0) {
+        perror(options->to);
+        return false;
+    }
+    if (S_ISDIR(to.st_mode) &&
+        (from.st_dev != to.st_dev || from.st_ino != to.st_ino))
+        return true;
+    fprintf(stderr, "%s: not another folder\n", options->to);
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -359,6 +383,9 @@ int main(int argc, char **argv)
     const weft_time begun = weft_now();
     struct dirent **files;
     struct rusage used;
+
+    if (!folders_fit(&options))
+        return 1;
     const int count = scandir(options.from, &files, is_picture, alphasort);
 
     if (count < 0) {
@@ -373,5 +400,5 @@ int main(int argc, char **argv)
     for (int i = 0; i < count; i++)
         free(files[i]);
     free(files);
-    return made < count;
+    return finish(made < count);
 }
