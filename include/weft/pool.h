@@ -11,7 +11,8 @@ typedef struct weft_pool_options {
     unsigned workers;   /* 0 = weft_cpu_count() */
     size_t backlog;     /* tasks that may wait; 0 = no bound */
     unsigned max_tasks; /* renew a worker after so many; 0 = never (P) */
-    size_t recycle;     /* renew a worker above so many private bytes (P) */
+    size_t recycle;     /* renew a worker that has so many private bytes more
+                           than after its first task; 0 = never (P) */
     weft_duration idle; /* let idle workers go after this; 0 = keep them */
     const char *name;   /* its workers are "NAME-0", "NAME-1"; NULL = "pool" */
     const weft_task *prepare; /* run in each new worker first; the pool refuses
@@ -32,7 +33,7 @@ typedef struct weft_pool_counts {
 WEFT_BEGIN
 
 /* NULL options = defaults. Nothing is started before the first task.
- * WEFT_EINVAL, WEFT_ENOMEM, WEFT_ENOSYS (no such engine). */
+ * WEFT_EINVAL, WEFT_ENOMEM, WEFT_ENOTSUP (the kind, an option or a sandbox). */
 WEFT_API WEFT_MUST_CHECK int weft_pool_open(weft_pool **out, weft_kind kind,
                                             const weft_pool_options *options);
 
@@ -52,7 +53,10 @@ WEFT_API void weft_pool_count(const weft_pool *pool, weft_pool_counts *out);
 /* No more tasks; finishes what it has until the deadline, then stops the rest
  * (process workers are killed after their grace) and waits for it. So
  * WEFT_FOREVER drains and WEFT_NOW cancels. Frees the pool (NULL is nothing);
- * jobs stay yours. 0, or WEFT_ETIMEDOUT when something was stopped. */
+ * jobs stay yours. 0; WEFT_ETIMEDOUT when the deadline stopped something;
+ * WEFT_ECANCELED when the caller was asked to stop, and so were the tasks.
+ * Nothing is closed or freed after WEFT_EDEADLK, to one of its own workers, and
+ * WEFT_ENOTSUP, to a process that did not open it. */
 WEFT_API int weft_pool_close(weft_pool *pool, weft_time deadline);
 
 WEFT_END
