@@ -1,4 +1,4 @@
-/* Fork/join for recursion, at about a nanosecond a fork. Thread pools only.
+/* Fork/join for recursion, at about 2 ns a fork. Thread pools only.
  *
  *   struct part left = {a, n / 2};
  *   weft_lane *inner = weft_fork(lane, sort_part, &left);   may run elsewhere
@@ -43,8 +43,9 @@ enum {
 
 WEFT_BEGIN
 
-/* Runs fn(lane, frame) on a worker of the pool (NULL = the default one) and
- * waits for it; at once, here, if the caller is one. WEFT_ETIMEDOUT,
+/* Runs fn(lane, frame) here, in the place of a worker of the pool (NULL = the
+ * default one), or on a worker where those are prepared, and waits for it. It
+ * must begin by the deadline and may take any time then. WEFT_ETIMEDOUT,
  * WEFT_ECANCELED: not begun in time. A fork without its sync is misuse, found
  * at the end. */
 WEFT_API int weft_enter(weft_pool *pool, weft_fork_fn *fn, void *frame,
