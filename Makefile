@@ -83,12 +83,14 @@ docs:
 	@ninja -C build --quiet
 	@echo 'build/doc: see man build/doc/weft.7'
 
+# Without ldconfig the loader would not find what is in place.
 install:
-	@scripts/need build
+	@scripts/need build install
 	@scripts/setup build-install -Dprefix=$(PREFIX) -Dwerror=false \
-	    -Dexamples=false -Dtests=disabled -Db_ndebug=true
+	    -Dexamples=false -Dtests=disabled -Ddocs=enabled -Db_ndebug=true
 	@ninja -C build-install --quiet
 	@meson install -C build-install --no-rebuild --quiet
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || /sbin/ldconfig
 
 format:
 	@scripts/need lint
