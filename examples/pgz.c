@@ -5,6 +5,7 @@
 #include "command.h"
 #include "speed.h"
 
+#include <signal.h>
 #include <zlib.h>
 
 enum {
@@ -85,6 +86,15 @@ static int compress_block(weft_call *call)
 /* --- a file, by the caller */
 
 static char partial[PATH]; /* the file that is being written */
+
+/* Ctrl-C leaves nothing half written either. */
+static void interrupted(int number)
+{
+    if (*partial)
+        unlink(partial);
+    signal(number, SIG_DFL);
+    raise(number);
+}
 
 /* Nothing half written stays. */
 static _Noreturn void fail(const char *what, const char *why)
@@ -182,9 +192,12 @@ static void compress_all(weft_pool *pool, unsigned threads, int level,
 /* A new file beside the result, with the rights of the input. */
 static FILE *partial_open(const char *result, FILE *from)
 {
+    const char *slash = strrchr(result, '/');
+    const int folder = slash ? (int)(slash + 1 - result) : 0;
     struct stat status;
 
-    if (snprintf(partial, sizeof partial, "%s.XXXXXX", result) >= PATH) {
+    if (snprintf(partial, sizeof partial, "%.*s.pgz-XXXXXX", folder, result) >=
+        PATH) {
         *partial = '\0';
         fail(result, strerror(ENAMETOOLONG));
     }
@@ -270,6 +283,8 @@ int main(int argc, char **argv)
     }
     if (i == argc)
         usage(argv[0]);
+    signal(SIGINT, interrupted);
+    signal(SIGTERM, interrupted);
     for (; i < argc; i++)
         do_file(argv[i], &options);
     return 0;
