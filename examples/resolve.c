@@ -69,18 +69,20 @@ static bool submit_all(weft_pool *pool, weft_scope *scope,
                        const struct options *options)
 {
     static const char blanks[] = " \t\r\n";
-    char line[TEXT];
+    char *line = NULL;
+    size_t room = 0;
     bool all = true;
 
     for (int i = 0; i < options->count; i++)
         all &= submit(pool, scope, options->names[i], options);
-    while (options->count == 0 && fgets(line, sizeof line, stdin)) {
+    while (options->count == 0 && getline(&line, &room, stdin) >= 0) {
         char *name = line + strspn(line, blanks);
 
         name[strcspn(name, blanks)] = '\0';
         if (*name)
             all &= submit(pool, scope, name, options);
     }
+    free(line);
     if (!ferror(stdin))
         return all;
     perror("standard input");

@@ -144,18 +144,6 @@ static bool print(weft_job *job)
     return solved;
 }
 
-/* The next line, without its end. */
-static bool line_read(FILE *file, char line[LINE])
-{
-    if (!fgets(line, LINE, file))
-        return false;
-    if (!strchr(line, '\n'))
-        for (int c = ' '; c != EOF && c != '\n';)
-            c = getc(file);
-    line[strcspn(line, "\r\n")] = '\0';
-    return true;
-}
-
 /* Prints in the order of the file, and says how many were solved. */
 static int solve_all(const struct options *options, FILE *file, int *count)
 {
@@ -163,7 +151,8 @@ static int solve_all(const struct options *options, FILE *file, int *count)
     const int ahead = AHEAD * (int)options->workers;
     weft_job **jobs = calloc((size_t)ahead, sizeof(weft_job *));
     weft_pool *pool;
-    char line[LINE];
+    char *line = NULL;
+    size_t room = 0;
     int begun = 0, solved = 0;
 
     if (!jobs) {
@@ -177,7 +166,10 @@ static int solve_all(const struct options *options, FILE *file, int *count)
                            .name = "solver",
                            .worker = {.grace = processes ? 100 * WEFT_MS : 0}}),
         "open a pool");
-    while (line_read(file, line)) {
+    while (getline(&line, &room, file) >= 0) {
+        const size_t size = strcspn(line, "\r\n");
+
+        line[size < LINE ? size : LINE] = '\0';
         if (begun >= ahead)
             solved += print(jobs[begun % ahead]);
         jobs[begun % ahead] = submit(pool, line, begun + 1, options->limit);
@@ -187,6 +179,7 @@ static int solve_all(const struct options *options, FILE *file, int *count)
         solved += print(jobs[i % ahead]);
     weft_pool_close(pool, WEFT_FOREVER);
     free(jobs);
+    free(line);
     *count = begun;
     return solved;
 }
