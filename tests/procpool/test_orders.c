@@ -248,6 +248,7 @@ START_TEST(no_task_waits_for_a_preparation_beside_an_idle_worker)
                         give(&(weft_task){.fn = do_nothing})};
 
     eventually(atomic_load(&common->count) == 2);
+    gate_pass(&common->begun);
     ck_assert_int_eq(weft_kill(jobs[0], SIGKILL), 0);
     eventually(atomic_load(&common->count) == 3);
     expect_end(jobs[0], WEFT_EDIED);
