@@ -54,8 +54,7 @@ jobs_wait(weft_job *job, const struct wait_terms *terms)
         ;
     /* If its stack is full, or the job will come when it sleeps, another one
      * helps in its place. */
-    if (!pool_deck_here(pool_of(job)) || job_has_ended(job) ||
-        terms->until <= 0 || !place_leave(job->late))
+    if (job_has_ended(job) || terms->until <= 0 || !place_leave(job->late))
         return wait_while(&job->ended, 0, terms);
     const int status = wait_while(&job->ended, 0, terms);
 

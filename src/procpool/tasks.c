@@ -366,7 +366,8 @@ wait_for(weft_job *job, const struct wait_terms *terms)
     for (unsigned rounds = 0;
          status == 0 && rounds < 2 * CHANNEL_TASKS && !job_has_ended(job);
          rounds++) {
-        struct seat *seat = terms->until > 0 ? visit(job) : NULL;
+        struct seat *seat =
+            terms->until > 0 && !wait_is_single() ? visit(job) : NULL;
 
         if (!seat)
             break;

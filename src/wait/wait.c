@@ -241,6 +241,12 @@ wait_asleep(struct wait_word *word, uint32_t old,
     return park(word, old, terms);
 }
 
+bool
+wait_is_single(void)
+{
+    return atomic_load_explicit(&single_word, memory_order_relaxed);
+}
+
 void
 wait_wake_parked(struct wait_word *word, int count, bool shared)
 {

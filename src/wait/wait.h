@@ -56,6 +56,10 @@ int wait_spin_lock(struct wait_word *word, const struct wait_terms *terms);
 int wait_asleep(struct wait_word *word, uint32_t old,
                 const struct wait_terms *terms);
 
+/* Whether the system is known not to wait on several words at once: then `also`
+ * ends no sleep before its next slice. */
+bool wait_is_single(void);
+
 /* Changes the value (release) and wakes up to `count` waiters. The word must
  * outlive the call. */
 void wait_post(struct wait_word *word, uint32_t value, int count);

@@ -99,6 +99,16 @@ translate(const weft_source *from, struct any_source *to, size_t count)
     return 0;
 }
 
+static bool
+may_help(const weft_source *sources, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sources[i].job && sources[i].job->of->help &&
+            job_only_waits(sources[i].job))
+            return true;
+    return false;
+}
+
 /* Runs what it would wait for, if that only waits to be run. */
 static bool
 help(const weft_source *sources, size_t count)
@@ -128,7 +138,7 @@ wait_helping(const weft_source *sources, struct any_source *all, size_t count,
 {
     const struct wait_terms now = {.until = 0};
 
-    while (terms->until > os_now()) {
+    while (may_help(sources, count) && terms->until > os_now()) {
         const int status = any_wait(all, count, from, &now);
 
         if (status != WEFT_ETIMEDOUT)

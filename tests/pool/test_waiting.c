@@ -71,6 +71,35 @@ START_TEST(what_it_cannot_run_hides_nothing)
 
 END_TEST
 
+/* Waits for a job of the other pool that comes after one of its own. */
+static int
+join_behind_own(weft_call *call)
+{
+    const struct two *two = call->arg;
+    weft_job *first = NULL, *second = NULL;
+    int status = weft_submit(&first, two->own, &(weft_task){.fn = do_nothing});
+
+    if (status == 0)
+        status = weft_submit(&second, two->other,
+                             &(weft_task){.fn = do_nothing, .after = first});
+    if (status == 0)
+        status = weft_join(second, WEFT_FOREVER);
+    weft_release(second);
+    weft_release(first);
+    return status;
+}
+
+START_TEST(what_comes_after_its_own_does_in_another_pool)
+{
+    const struct two two = {open_pool(.workers = 1), open_pool(.workers = 1)};
+
+    expect_end(submit(two.own, .fn = join_behind_own, WEFT_ARG(two)), WEFT_OK);
+    pool_drain(two.own);
+    pool_drain(two.other);
+}
+
+END_TEST
+
 struct depth {
     weft_pool *pool;
     int left;
@@ -345,6 +374,7 @@ make(void)
 
     tcase_add_checked_fixture(tcase, common_make, NULL);
     tcase_add_test(tcase, what_it_cannot_run_hides_nothing);
+    tcase_add_test(tcase, what_comes_after_its_own_does_in_another_pool);
     tcase_add_test(tcase, who_waits_for_a_late_job_takes_no_stranger);
     tcase_add_loop_test(tcase, a_full_stack_is_no_end, 0, 2);
     tcase_add_loop_test(tcase, a_shield_is_not_for_what_it_runs_meanwhile, 0,

@@ -94,7 +94,6 @@ draw_png(weft_recording *const *recordings, const struct draw *draw,
     char *argv[] = {"rsvg-convert", "--format", "png", "--output", to, NULL};
     int ends[2];
 
-    close(output->fd);
     /* The end that is written to stays here, or it would never end. */
     if (pipe2(ends, O_CLOEXEC) < 0)
         err(EXIT_FAILED, "pipe");
@@ -108,8 +107,11 @@ draw_png(weft_recording *const *recordings, const struct draw *draw,
         return EXIT_FAILED;
     }
     const int code = command_write(recordings, draw->count, WEFT_SVG, ends[1]);
+    const int ended = command_wait(pid);
 
-    return command_wait(pid) == 0 ? code : EXIT_FAILED;
+    if (output->fd != STDOUT_FILENO)
+        close(output->fd); /* a pipe's reader waits for what is drawn */
+    return ended == 0 ? code : EXIT_FAILED;
 }
 
 int

@@ -174,17 +174,18 @@ record_command(const struct record *record, const char *path)
 
 /* A process that nobody has reaped has ended, too. */
 static bool
-has_ended(int pidfd)
+has_ended(int pid, int pidfd)
 {
     struct pollfd poll_for = {pidfd, POLLIN, 0};
 
-    return pidfd < 0 || poll(&poll_for, 1, 0) > 0;
+    return pidfd < 0 ? kill(pid, 0) < 0 && errno == ESRCH
+                     : poll(&poll_for, 1, 0) > 0;
 }
 
 /* Until Ctrl-C, the time is over or the program has ended. `signals` are
  * blocked. */
 static void
-wait_while_recording(const struct record *record, int pidfd,
+wait_while_recording(const struct record *record, int pid, int pidfd,
                      const sigset_t *signals)
 {
     const struct timespec slice = {0, LOOK * 1000000L};
@@ -193,7 +194,7 @@ wait_while_recording(const struct record *record, int pidfd,
             ? weft_in((weft_duration)(record->seconds * WEFT_SECOND))
             : WEFT_FOREVER;
 
-    while (weft_now().ns < end.ns && !has_ended(pidfd))
+    while (weft_now().ns < end.ns && !has_ended(pid, pidfd))
         if (sigtimedwait(signals, NULL, &slice) > 0)
             return;
 }
@@ -216,9 +217,10 @@ record_running(const struct record *record, const char *path)
     const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 
     fprintf(stderr, "weft: recording; Ctrl-C ends it\n");
-    wait_while_recording(record, pidfd, &signals);
+    wait_while_recording(record, pid, pidfd, &signals);
     /* A program that has ended needs not be told. */
-    if (weft_trace_stop_in(pid, weft_in(PATIENCE)) < 0 && !has_ended(pidfd))
+    if (weft_trace_stop_in(pid, weft_in(PATIENCE)) < 0 &&
+        !has_ended(pid, pidfd))
         warnx("%s", weft_why());
     if (pidfd >= 0)
         close(pidfd);
