@@ -488,11 +488,13 @@ mark_beside_worker(void *unused)
 {
     (void)unused;
     child_expect(weft_init(NULL) == 0);
-    weft_job *job = must_start(WEFT_PROCESS, &(weft_task){.fn = tell_and_wait});
+    weft_job *job = NULL;
 
+    child_expect(
+        weft_start(&job, WEFT_PROCESS, &(weft_task){.fn = tell_and_wait}) == 0);
     while (atomic_load(&common->go.open) == 0)
         weft_mark("alive", 1);
-    must_join(job);
+    child_expect(weft_join(job, WEFT_FOREVER) == 0);
     weft_release(job);
 }
 
@@ -720,6 +722,7 @@ START_TEST(it_can_be_stopped_while_all_record)
 
 END_TEST
 
+/* No assertion of Check's: killed at one it would leave half a message. */
 static void
 work_for_ever(void *path)
 {
@@ -729,11 +732,13 @@ work_for_ever(void *path)
     child_expect(weft_trace_start(path) == 0);
     gate_open(&common->begun);
     for (;;) {
-        weft_job *thread = must_start(
-            WEFT_THREAD,
-            &(weft_task){.fn = busy, .name = "work", WEFT_ARG(count)});
+        weft_job *thread = NULL;
 
-        must_join(thread);
+        child_expect(weft_start(&thread, WEFT_THREAD,
+                                &(weft_task){.fn = busy,
+                                             .name = "work",
+                                             WEFT_ARG(count)}) == 0);
+        child_expect(weft_join(thread, WEFT_FOREVER) == 0);
         weft_release(thread);
     }
 }
