@@ -205,7 +205,7 @@ run_all(int i, unsigned each)
 
 START_TEST(nothing_is_lost_or_doubled)
 {
-    run_all(_i, 20000);
+    run_all(_i, 10000);
 }
 
 END_TEST
@@ -221,7 +221,7 @@ END_TEST
 START_TEST(nothing_is_lost_when_many_go_at_once)
 {
     crowd.many = true;
-    run_all(_i, 20000);
+    run_all(_i, 10000);
 }
 
 END_TEST
@@ -266,7 +266,7 @@ static const weft_queue_options others[] = {
 START_TEST(nothing_is_lost_by_the_others)
 {
     crowd.putters = crowd.getters = 1u + (unsigned)_i % 3;
-    crowd.each = scaled(5000);
+    crowd.each = scaled(2500);
     crowd.deadlines = _i & 4;
     run_putters_and_getters(&others[_i % 4]);
 }
@@ -312,7 +312,7 @@ START_TEST(what_is_never_empty_is_never_found_empty)
                                         .order = crowded[_i].lifo ? WEFT_LIFO
                                                                   : WEFT_FIFO};
 
-    never.rounds = scaled(150000 / crowded[_i].threads);
+    never.rounds = scaled(75000 / crowded[_i].threads);
     ck_assert_int_eq(weft_queue_open(&never.queue, &options), 0);
     for (unsigned i = 0; i < crowded[_i].threads; i++)
         threads[i] = support_thread(put_and_get, NULL);
@@ -349,7 +349,7 @@ START_TEST(what_is_never_full_is_never_found_full)
                                         .capacity = ROOM};
     const uint64_t item = 1;
 
-    never.rounds = scaled(100000);
+    never.rounds = scaled(40000);
     ck_assert_int_eq(weft_queue_open(&never.queue, &options), 0);
     for (int i = 0; i < ROOM; i++)
         ck_assert_int_eq(weft_queue_put(never.queue, &item, WEFT_NOW), 0);
@@ -435,7 +435,7 @@ START_TEST(no_ring_is_lost)
     weft_queue *silent;
     uint64_t item;
 
-    never.rounds = scaled(30000);
+    never.rounds = scaled(15000);
     ck_assert_int_eq(weft_queue_open(&never.queue, &options), 0);
     ck_assert_int_eq(weft_queue_open(&silent, &other), 0);
     const weft_source sources[] = {
@@ -463,7 +463,7 @@ START_TEST(the_descriptor_is_right_after_each_change)
                                         .capacity = (size_t)_i};
     uint64_t item;
 
-    never.rounds = scaled(30000);
+    never.rounds = scaled(15000);
     ck_assert_int_eq(weft_queue_open(&never.queue, &options), 0);
     const weft_source source = {.fd = weft_queue_fd(never.queue),
                                 .events = WEFT_READABLE};

@@ -80,7 +80,7 @@ START_TEST(no_more_than_permits)
     set(variant->kind, 2, variant->limited ? 2 : 0);
     for (int i = 0; i < 4; i++) {
         actors[i] = actor_start(variant->kind, "taker");
-        actor_begin(actors[i], come_and_go, scaled(20000));
+        actor_begin(actors[i], come_and_go, scaled(10000));
     }
     for (int i = 0; i < 4; i++)
         ck_assert_int_eq(actor_result(actors[i]), 0);
@@ -436,7 +436,7 @@ START_TEST(a_storm_among_others)
     set(variant->kind, 1, variant->limited ? 1000000 : 0);
     for (int i = 0; i < 3; i++) {
         actors[i] = actor_start(variant->kind, "stormy");
-        actor_begin(actors[i], come_and_go_in_storm, scaled(20000));
+        actor_begin(actors[i], come_and_go_in_storm, scaled(10000));
         /* One timer a process. */
         if (variant->kind == WEFT_THREAD)
             break;
