@@ -14,6 +14,7 @@
 enum {
     BESIDE = 8, /* good tasks on each side of the bad one */
     ROUNDS = 20,
+    HANGS = 100, /* ms that one may take; a busy machine begins it by then */
     MANY = 1000
 };
 
@@ -171,7 +172,7 @@ submit_accident(weft_pool *pool, const struct accident *accident)
 {
     return submit(pool, .fn = accident->fn, .name = accident->name,
                   .result_size = sizeof(int),
-                  .timeout = accident->hangs ? 50 * WEFT_MS : 0);
+                  .timeout = accident->hangs ? HANGS * WEFT_MS : 0);
 }
 
 static void
