@@ -13,7 +13,7 @@
 
 enum {
     BESIDE = 8, /* good tasks on each side of the bad one */
-    ROUNDS = 20,
+    ROUNDS = 10,
     HANGS = 100, /* ms that one may take; a busy machine begins it by then */
     MANY = 1000
 };

@@ -13,7 +13,7 @@
 
 enum {
     BESIDE = 16,
-    ROUNDS = 20,
+    ROUNDS = 10,
     RANGES = 512,
     EDGE = 1 << 20 /* of a large mapping: so much at each end */
 };
