@@ -35,10 +35,12 @@ is_whole(struct seat *seat)
     if (now == ((uint32_t)seat->pid | OS_SLEEPERS))
         return true;
     seat->dying = (now & OS_DIED) != 0;
-    if (seat->dying && seat->bell >= 0)
-        os_event_ring(seat->bell);
-    if (seat->dying) /* the kernel wakes one, which others sleep for, too */
+    if (seat->dying) {
+        if (seat->bell >= 0)
+            os_event_ring(seat->bell);
+        /* The kernel wakes one; others may sleep on it, too. */
         os_futex_wake(seat->certificate, INT_MAX, true);
+    }
     seat->certificate = NULL;
     return false;
 }

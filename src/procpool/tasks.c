@@ -332,8 +332,8 @@ is_at(weft_job *job, const struct seat *seat)
 }
 
 /* Sleeps until the worker's next answer, which it collects, or until the job
- * has ended. Who has the word may have been woken for an answer, so he looks
- * last of all, too. */
+ * has ended. A wake-up goes to one sleeper only: whoever got it collects, even
+ * if he leaves for another reason. */
 static int
 sleep_at(struct seat *seat, weft_job *job, const struct wait_terms *terms)
 {
